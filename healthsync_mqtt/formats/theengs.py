@@ -10,12 +10,11 @@ from functools import partial
 from typing import Final
 
 from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry
-from healthsync_mqtt.formats.reading.amount import in_field
 from healthsync_mqtt.formats.reading.document import Record, is_number, number, read_object, text_or_none, whole
 from healthsync_mqtt.formats.reading.moment import Moment, day_around, in_zone
 from healthsync_mqtt.formats.reading.scribe import Records, Scribe
 from healthsync_mqtt.formats.reading.weighings import Repeats
-from healthsync_mqtt.formats.xiaomi_scale import arrived
+from healthsync_mqtt.formats.xiaomi_scale import arrived, weight_of
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 _SECOND_US: Final = 1_000_000
@@ -33,7 +32,7 @@ class Theengs:
 
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""
-        yield FormatEntry("weight", "weight", "of persons, in the unit that is said")
+        yield FormatEntry("weight", "weight", "of persons, in the unit that is said or declared")
         yield FormatEntry(", ".join(_RATES), "heart_rate")
         yield FormatEntry("steps", "daily_steps", "of the day so far; needs a zone")
 
@@ -67,8 +66,7 @@ def _read(scribe: Scribe, repeats: Repeats, record: Record) -> Iterator[Event]:
     if "weight" in record:
         if record.get("weighing_mode") == _NO_BODY or text_or_none(record, "type") not in {None, "SCALE"}:
             return
-        amount, unit = number(record, "weight", texts=True), text_or_none(record, "unit")
-        weight = in_field("weight", "kg", amount, unit, place="unit")
+        weight = weight_of(record, "unit", scribe.message.declared.unit)
         at = arrived(scribe, repeats, who, weight)
         yield scribe.event("weight", {"kg": weight}, at, key=("weighing", who, at.text), device=device)
         return

@@ -75,7 +75,7 @@ class XiaomiScale:
 
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""
-        yield FormatEntry("weight", "weight", "kg, lbs, jin, st; Tasmota: once it stands still")
+        yield FormatEntry("weight", "weight", "kg, lbs, jin, st, as said or declared; Tasmota: once it stands still")
         for type_, name, unit in _MISCALE.rows:
             yield FormatEntry(name, type_, unit)
         yield FormatEntry("water", "body_water", "percent of the weight")
@@ -104,12 +104,18 @@ class XiaomiScale:
         return repeats.state
 
 
-def _weight(record: Record) -> float:
-    """In kilograms. A unit that is not said is not guessed."""
-    amount, unit = number(record, "weight", texts=True), text_or_none(record, "weight_unit")
+def weight_of(record: Record, place: str, declared: str | None) -> float:
+    """In kilograms: in the unit that is said at ``place``, else in the login's. Neither is guessed."""
+    amount, unit = number(record, "weight", texts=True), text_or_none(record, place) or declared
+    if unit is None:
+        raise RefusedError(Reason.UNKNOWN_UNIT, place, "nothing says the unit: declare it with the login (--unit)")
     if unit == "jin":
         return whole(float(_JIN * Fraction(repr(amount))))
-    return in_field("weight", "kg", amount, unit, place="weight_unit")
+    return in_field("weight", "kg", amount, unit, place=place)
+
+
+def _weight(scribe: Scribe, record: Record) -> float:
+    return weight_of(record, "weight_unit", scribe.message.declared.unit)
 
 
 def _events(scribe: Scribe, at: Moment, weight: float, record: Record, of: _Composition) -> Iterator[Event]:
@@ -133,7 +139,7 @@ def _timed(scribe: Scribe, record: Record) -> Iterator[Event]:
     if said is None:
         raise RefusedError(Reason.MISSING_FIELD, "timestamp", "timestamp is missing")
     at = moment(said, "timestamp", zone)
-    yield from _events(scribe, at, _weight(record), record, _MISCALE)
+    yield from _events(scribe, at, _weight(scribe, record), record, _MISCALE)
 
 
 def _synced(scribe: Scribe, repeats: Repeats, record: Record) -> Iterator[Event]:
@@ -145,7 +151,7 @@ def _synced(scribe: Scribe, repeats: Repeats, record: Record) -> Iterator[Event]
 def _tasmota(scribe: Scribe, repeats: Repeats, said: Any, scale: str, record: Record) -> Iterator[Event]:
     if number_or_none(record, "stabilized") != 1 or number_or_none(record, "weight_removed") != 0:
         return
-    weight, zone = _weight(record), scribe.message.declared.zone
+    weight, zone = _weight(scribe, record), scribe.message.declared.zone
     at = moment(said, "Time", zone)
     at = in_zone(Moment(repeats.first_us(scale, weight, at.us)), zone)
     yield from _events(scribe, at, weight, {}, _NOTHING)

@@ -101,7 +101,7 @@ def _hour(hour: int, half: str | None) -> int:
 def at_wall(wall: datetime, zone: str | None) -> Moment:
     """What a clock on the wall says, in a declared zone. Raises RefusedError."""
     if zone is None:
-        message = f"{wall.isoformat(sep=' ')} has no offset, and there is no zone to read it in"
+        message = f"{wall.isoformat(sep=' ')} has no offset, and no zone is declared (--zone)"
         raise RefusedError(Reason.NAIVE_TIME, None, message)
     where = zone_of(zone)
     try:

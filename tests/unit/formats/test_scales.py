@@ -109,6 +109,20 @@ def test_a_weight_without_a_unit_is_refused() -> None:
     assert scale(sent(without)).refused == [("weight_unit", "unknown_unit")]
 
 
+def test_a_unit_that_is_not_said_may_be_declared_and_what_is_said_counts() -> None:
+    pounds = Declared(zone="Europe/Berlin", unit="lb")
+    silent = {key: value for key, value in WEIGHED.items() if key != "weight_unit"} | {"weight": 157.3}
+    assert scale(sent(silent, declared=pounds)).told[0].value == {"kg": 71.350079801}
+    assert scale(sent(WEIGHED, declared=pounds)).told[0].value == {"kg": 71.35}
+    advertised = {key: value for key, value in SCALE.items() if key != "unit"} | {"weight": 157.3}
+    assert gateway(heard(advertised, declared=pounds)).told[0].value == {"kg": 71.350079801}
+    assert gateway(heard(SCALE, declared=pounds)).told[0].value == {"kg": 71.35}
+    for message in (sent(silent), heard(advertised)):
+        form = "xiaomi_scale" if "Ann" in message.topic else "theengs"
+        (refused,) = folded(FORMATS[form], message).refused
+        assert "--unit" in refused.text
+
+
 def test_water_is_a_part_of_the_weight_and_nought_is_not_measured() -> None:
     found = scale(sent(WEIGHED | {"water": 53.2, "body_fat": 0, "bone_mass": 2.93, "protein": 18.2, "body_type": "x"}))
     assert [(each.type, each.value) for each in found.told] == [
