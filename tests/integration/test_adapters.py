@@ -14,7 +14,7 @@ import pytest
 from healthsync_mqtt.adapters.links import LinkBook
 from healthsync_mqtt.linked.parting import PartingBook
 from tests.support import child
-from tests.support.clouds import CLIENT, SECRET, WITHINGS, ScriptedCloud, serving
+from tests.support.clouds import CLIENT, SECRET, WITHINGS, CloudManners, ScriptedCloud, serving
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.service import HEALTHSYNC, Service, run_cli
 
@@ -36,22 +36,22 @@ class Place:
     def cli(self, *words: str) -> list[Any]:
         return run_cli(self.service.data, *words)
 
-    def link(self, user: str) -> dict[str, Any]:
-        command = [*HEALTHSYNC, "adapter", "link", user, "withings", "--json"]
+    def link(self, user: str, provider: str = "withings", cloud: ScriptedCloud | None = None) -> dict[str, Any]:
+        command = [*HEALTHSYNC, "adapter", "link", user, provider, "--json"]
         process = child.start(
             command, env=os.environ | {"HEALTHSYNC_DATA": str(self.service.data)}, stdout=subprocess.PIPE, text=True
         )
         assert process.stdout
         begun = json.loads(process.stdout.readline())
         assert set(begun) == {"url", "state"}
-        with urllib.request.urlopen(self.cloud.agree(begun["url"]), timeout=PATIENCE_S) as page:
+        with urllib.request.urlopen((cloud or self.cloud).agree(begun["url"]), timeout=PATIENCE_S) as page:
             assert page.status == 200
         out, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0
         return dict(json.loads(out))
 
-    def sync(self, user: str) -> dict[str, int]:
-        (done,) = self.cli("adapter", "sync", user, "withings", "--wait")
+    def sync(self, user: str, provider: str = "withings") -> dict[str, int]:
+        (done,) = self.cli("adapter", "sync", user, provider, "--wait")
         return {key: done[key] for key in ("stored", "duplicate", "rejected", "deleted")}
 
     def weights(self, user: str) -> list[Any]:
@@ -71,6 +71,18 @@ class Place:
         return found
 
 
+def section(name: str, url: str, manners: CloudManners) -> str:
+    """What the settings say of a provider that stands here."""
+    return f"""
+[adapters.{name}]
+client_id = "{CLIENT}"
+client_secret = "{SECRET}"
+base_url = "{url}"
+auth_url = "{url}{manners.auth_path}"
+token_url = "{url}{manners.token_path}"
+"""
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     data = tmp_path_factory.mktemp("adapters") / "data"
@@ -79,15 +91,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         run_cli(data, "user", "add", "alice", "--consent", "all")
         run_cli(data, "user", "add", "bob", "--consent", "steps")
         run_cli(data, "user", "add", "carol-marker", "--consent", "all")
-        settings = f"""
-            [adapters.withings]
-            client_id = "{CLIENT}"
-            client_secret = "{SECRET}"
-            base_url = "{url}"
-            auth_url = "{url}{WITHINGS.auth_path}"
-            token_url = "{url}{WITHINGS.token_path}"
-        """
-        (data / "healthsync.toml").write_text("\n".join(line.strip() for line in settings.splitlines()))
+        (data / "healthsync.toml").write_text(section("withings", url, WITHINGS))
         (data / "healthsync.toml").chmod(0o600)
         with Service(data) as service:
             yield Place(service, cloud)
@@ -144,6 +148,35 @@ def test_who_is_removed_is_linked_to_nothing_and_erased_without_trace(place: Pla
     assert done["erased"] is True
     assert not any(b"marker" in file.read_bytes() for file in place.service.data.glob("adapters.db*"))
     assert place.cli("adapter", "status") == []
+
+
+#: How the provider speaks of whom the module that ``adapter new`` writes is.
+MINE = CloudManners(
+    token_path="/token",
+    auth_path="/authorize",
+    paths={"/v1/weighings": "weighings"},
+    page=lambda records, following, _asked: {"data": records} | ({"next": following} if following else {}),
+    mark="page",
+    pkce=True,
+)
+
+
+def test_a_module_that_is_dropped_in_is_linked_and_fetched_by_the_running_service(place: Place) -> None:
+    data = place.service.data
+    place.cli("adapter", "new", "mine")
+    cloud = ScriptedCloud(MINE)
+    cloud.records["weighings"] = [
+        {"id": number, "at": f"2026-11-0{number}T07:00:00+01:00", "grams": 72_000 + number} for number in range(1, 6)
+    ]
+    with serving(cloud) as url:
+        with (data / "healthsync.toml").open("a") as settings:
+            settings.write(section("mine", url, MINE))
+        place.cli("user", "add", "dave", "--consent", "all")
+        assert place.link("dave", "mine", cloud)["provider"] == "mine"
+        done = place.sync("dave", "mine")
+        assert (done["stored"] + done["duplicate"] >= 5, done["rejected"]) == (True, 0)
+        assert [each["kg"] for each in place.weights("dave")] == [72 + number / 1_000 for number in range(1, 6)]
+        place.cli("adapter", "unlink", "dave", "mine", "--yes")
 
 
 def test_tokens_and_secrets_are_in_no_log(place: Place) -> None:
