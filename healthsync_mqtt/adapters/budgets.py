@@ -8,11 +8,11 @@ from healthsync_mqtt.adapters.capability import AskingBudget
 
 
 class AskingBucket:
-    """So many requests in so many seconds; a share of them at once."""
+    """So many requests in so many seconds, also of those of which a share was made at once."""
 
     def __init__(self, budget: AskingBudget, now: float) -> None:
         self._most = max(1.0, budget.requests / 10)
-        self._a_second = budget.requests / budget.seconds
+        self._a_second = (budget.requests + 1 - self._most) / budget.seconds
         self._level = self._most
         self._at = now
 

@@ -51,6 +51,7 @@ _FIRST_WAIT_S: Final = 60.0
 _LONGEST_WAIT_S: Final = 6 * 3_600.0
 _BREAK_AFTER: Final = 5
 _BREAK_S: Final = 300.0
+_ALONE_S: Final = 30.0
 _HELD_S: Final = 60.0
 _STRANGER_S: Final = 5.0
 _OVER_AGAIN_S: Final = 5.0
@@ -81,7 +82,10 @@ class Breaker:
         self._until = 0.0
 
     def open(self, now: float) -> float:
-        """The seconds for which it is not asked."""
+        """The seconds for which it is not asked; 0: it is. Who hears so first, after a while, is alone for a moment."""
+        if self._until and now >= self._until:
+            self._until = now + _ALONE_S
+            return 0.0
         return max(0.0, self._until - now)
 
     def failed(self, now: float, wait_s: float = 0.0) -> None:
@@ -92,7 +96,7 @@ class Breaker:
 
     def set_back(self, by_s: float) -> None:
         """The clock was set back by so much."""
-        self._until -= by_s
+        self._until = max(0.0, self._until - by_s)
 
     def worked(self) -> None:
         """It answers."""

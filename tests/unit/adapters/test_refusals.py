@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from healthsync_mqtt.adapters.worker import Breaker
 from tests.support.clouds import answer
 from tests.unit.adapters.test_fetching import Rig, night
 
@@ -61,6 +62,21 @@ def test_where_a_second_one_is_refused_no_more_are_asked_for(rig: Callable[..., 
     assert here.sync()["state"] == "error"
     asked = [path.rpartition("/")[2] for path, _ in here.cloud.log if "usercollection" in path]
     assert asked == ["sleep", "daily_sleep"]
+
+
+def test_after_a_while_a_provider_that_failed_is_asked_by_one_link_alone() -> None:
+    breaker = Breaker()
+    for number in range(5):
+        assert breaker.open(1_000.0 + number) == 0
+        breaker.failed(1_000.0 + number)
+    assert breaker.open(1_010.0) == 294.0
+    assert [breaker.open(1_400.0 + number) > 0 for number in range(3)] == [False, True, True]
+    assert breaker.open(1_431.0) == 0, "whoever was told may never have asked"
+    breaker.failed(1_432.0)
+    assert breaker.open(1_433.0) == 299.0
+    assert breaker.open(1_800.0) == 0
+    breaker.worked()
+    assert [breaker.open(1_801.0), breaker.open(1_802.0)] == [0, 0]
 
 
 def test_who_says_too_often_and_not_how_long_is_left_alone_for_longer_each_time(rig: Callable[..., Rig]) -> None:
