@@ -15,7 +15,6 @@ from healthsync_mqtt.identity.exchange import DeviceName, GrantedTokens, TokenEx
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.proof import Login
 from healthsync_mqtt.model.principal import Role
-from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.topics.registry import Channel
 
 
@@ -66,7 +65,7 @@ class TokenRequests:
             self._asking.warn("bridge.token_refused", login.principal.client_id, reason=detail)
             answer(_response(transaction, {"status": "error", "reason": error.reason, "message": str(error)}))
         else:
-            answer(_response(transaction, {"status": "ok"} | as_json(granted)))
+            answer(_response(transaction, {"status": "ok"} | granted.as_json()))
 
     def _grant(self, login: Login, request: TokenRequest) -> GrantedTokens:
         now = self._clock()
@@ -84,20 +83,6 @@ class TokenRequests:
         granted = self._exchange.enrol(login.enrolment, now, principal.client_id)
         self._directory.catch_up()  # the device is going to log in
         return granted
-
-
-def as_json(granted: GrantedTokens) -> dict[str, Any]:
-    """Credentials as ``device add --json`` prints them, and the refresh token."""
-    return {
-        "user_id": granted.user_id,
-        "device_id": granted.device_id,
-        "client_id": granted.client_id,
-        "username": granted.client_id,
-        "token": granted.token,
-        "expires_at": iso(granted.expires_at * 1_000_000),
-        "refresh_token": granted.refresh.token,
-        "refresh_expires_at": iso(granted.refresh.expires_us),
-    }
 
 
 def _parsed(payload: bytes) -> TokenRequest:

@@ -7,7 +7,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from urllib.parse import parse_qs
 
 import msgspec
@@ -24,7 +24,6 @@ from healthsync_mqtt.gateway.rules import Anybody
 from healthsync_mqtt.identity.exchange import GrantedTokens, TokenExchange
 from healthsync_mqtt.identity.login.enrolment import ENROL_NAME, ENROL_PREFIX
 from healthsync_mqtt.identity.login.proof import Proof
-from healthsync_mqtt.model.times import iso
 
 _MOST_BODY: Final = 4_096
 _MOST_AT_ONCE: Final = 8
@@ -79,20 +78,6 @@ def guest(secret: str, name: str | None = None) -> Proof:
     return Proof(f"{ENROL_PREFIX}http-{name or secrets.token_hex(12)}", ENROL_NAME, secret.encode(), None)
 
 
-def credentials_of(granted: GrantedTokens) -> dict[str, Any]:
-    """As ``device add --json`` prints them."""
-    return {
-        "user_id": granted.user_id,
-        "device_id": granted.device_id,
-        "client_id": granted.client_id,
-        "username": granted.client_id,
-        "token": granted.token,
-        "expires_at": iso(granted.expires_at * 1_000_000),
-        "refresh_token": granted.refresh.token,
-        "refresh_expires_at": iso(granted.refresh.expires_us),
-    }
-
-
 def routes(enrolling: Enrolling, anybody: Anybody) -> APIRouter:
     """The routes by which credentials are had."""
     router = APIRouter(tags=["credentials"])
@@ -119,7 +104,7 @@ def routes(enrolling: Enrolling, anybody: Anybody) -> APIRouter:
             asked = msgspec.json.decode(await read_body(request, _MOST_BODY), type=EnrolRequest)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise HttpError(400, "bad_input", "that is no enrolment", hint='send {"code": "K7QF-3M2D-…"}') from None
-        return JSONResponse(credentials_of(await enrolling.enrol(asked, peer_of(request))))
+        return JSONResponse((await enrolling.enrol(asked, peer_of(request))).as_json())
 
     @router.post(
         "/v1/oauth/token",

@@ -5,7 +5,7 @@ its client nothing.
 """
 
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from healthsync_mqtt.errors import HealthSyncError, NotFoundError, TokenError
 from healthsync_mqtt.identity.audit.delivery import deliver
@@ -14,6 +14,7 @@ from healthsync_mqtt.identity.login.refresh import Refreshed, Reused, ReuseError
 from healthsync_mqtt.identity.login.tokens import TokenIssuer
 from healthsync_mqtt.identity.people.records import Device
 from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.telemetry.log import get_logger
 
 ACCESS_LIFETIME_S: Final = 3600
@@ -39,6 +40,19 @@ class GrantedTokens:
     token: str = field(repr=False)
     expires_at: int
     refresh: Refreshed
+
+    def as_json(self) -> dict[str, Any]:
+        """Credentials as ``device add --json`` prints them, and the refresh token."""
+        return {
+            "user_id": self.user_id,
+            "device_id": self.device_id,
+            "client_id": self.client_id,
+            "username": self.client_id,
+            "token": self.token,
+            "expires_at": iso(self.expires_at * 1_000_000),
+            "refresh_token": self.refresh.token,
+            "refresh_expires_at": iso(self.refresh.expires_us),
+        }
 
 
 class TokenExchange:
