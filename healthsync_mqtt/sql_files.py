@@ -13,14 +13,20 @@ from healthsync_mqtt.sqlite_faults import fix_of
 Steps = Sequence[tuple[int, str]]
 """(schema version, script), oldest first."""
 
-_NAMED: Final = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.DOTALL | re.MULTILINE)
+_NAMED: Final = re.compile(r"^-- (name|part): (\w+)\n(.*?)(?=^-- (?:name|part): |\Z)", re.DOTALL | re.MULTILINE)
+_PART: Final = re.compile(r"\{(\w+)\}")
 
 
 @cache
 def statements(package: str, *path: str) -> dict[str, str]:
-    """The statements of a file of a package by the name in the comment above each."""
+    """The statements of a file of a package by the name in the comment above each.
+
+    What several of them have in common stands once, as ``-- part: columns``, and is ``{columns}`` in them.
+    """
     text = files(package).joinpath(*path).read_text(encoding="utf-8")
-    return {name: body.strip() for name, body in _NAMED.findall(text)}
+    found = [(kind, name, body.strip()) for kind, name, body in _NAMED.findall(text)]
+    parts = {name: body for kind, name, body in found if kind == "part"}
+    return {name: _PART.sub(lambda part: parts[part[1]], body) for kind, name, body in found if kind == "name"}
 
 
 @cache

@@ -1,3 +1,7 @@
+-- part: link
+id, user, provider, state, hint, until_us, scopes, paused, linked_us, synced_us, due_us, failures,
+orders
+
 -- name: providers
 -- One step in the index for each, however many rows it has.
 WITH RECURSIVE each (name) AS (
@@ -40,16 +44,13 @@ INSERT OR REPLACE INTO discovered SELECT id, marked(?2, user), sealed(?3, user, 
 FROM links WHERE id = ?1
 
 -- name: links
-SELECT id, user, provider, state, hint, until_us, scopes, paused, linked_us, synced_us, due_us, failures,
-orders FROM links WHERE (?1 IS NULL OR user = ?1) AND NOT leaving ORDER BY user, provider
+SELECT {link} FROM links WHERE (?1 IS NULL OR user = ?1) AND NOT leaving ORDER BY user, provider
 
 -- name: link
-SELECT id, user, provider, state, hint, until_us, scopes, paused, linked_us, synced_us, due_us, failures,
-orders FROM links WHERE id = ?
+SELECT {link} FROM links WHERE id = ?
 
 -- name: of_account
-SELECT id, user, provider, state, hint, until_us, scopes, paused, linked_us, synced_us, due_us, failures,
-orders FROM links WHERE provider = ? AND account_mark = marked(?, '') AND NOT leaving
+SELECT {link} FROM links WHERE provider = ? AND account_mark = marked(?, '') AND NOT leaving
 
 -- name: account
 SELECT opened(account, user, 'account', provider) FROM links WHERE id = ?
@@ -61,20 +62,17 @@ SELECT opened(zone, user, 'zone', provider) FROM links WHERE id = ?
 UPDATE links SET zone = sealed(?1, user, 'zone', provider) WHERE id = ?2 AND orders = ?3
 
 -- name: of
-SELECT id, user, provider, state, hint, until_us, scopes, paused, linked_us, synced_us, due_us, failures,
-orders FROM links WHERE user = ? AND provider = ? AND NOT leaving
+SELECT {link} FROM links WHERE user = ? AND provider = ? AND NOT leaving
 
 -- name: due
-SELECT id, user, provider, state, hint, until_us, scopes, paused, linked_us, synced_us, due_us, failures,
-orders FROM links WHERE provider = ? AND due_us <= ? AND NOT paused AND NOT leaving AND state != 'needs_reauth'
+SELECT {link} FROM links WHERE provider = ? AND due_us <= ? AND NOT paused AND NOT leaving AND state != 'needs_reauth'
 ORDER BY due_us LIMIT ?
 
 -- name: unknown_account
 SELECT 1 FROM links WHERE provider = ? AND account_mark = x'' AND NOT leaving LIMIT 1
 
 -- name: unhooked
-SELECT id, user, provider, state, hint, until_us, scopes, paused, linked_us, synced_us, due_us, failures,
-orders FROM links WHERE provider = ? AND hooked_us <= ? AND NOT paused AND NOT leaving
+SELECT {link} FROM links WHERE provider = ? AND hooked_us <= ? AND NOT paused AND NOT leaving
 AND state != 'needs_reauth' AND synced_us > 0 LIMIT ?
 
 -- name: hooked
@@ -93,8 +91,7 @@ until_us = ?3, tokens = ?4, tokens_before = NULL WHERE id = ?5
 UPDATE links SET leaving = 1, tokens = NULL, tokens_before = NULL WHERE id = ?
 
 -- name: leaving
-SELECT id, user, provider, state, hint, until_us, scopes, paused, linked_us, synced_us, due_us, failures,
-orders FROM links WHERE leaving
+SELECT {link} FROM links WHERE leaving
 
 -- name: stands
 SELECT 1 FROM links WHERE id = ? AND NOT leaving

@@ -1,27 +1,29 @@
--- name: read
-SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM log AS l
-WHERE l.seq > %(after)s AND length(l.body) > 0 AND (%(user)s::text IS NULL OR l.username = %(user)s)
+-- part: row
+l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed
+
+-- part: wanted
+l.seq > %(after)s AND length(l.body) > 0 AND (%(user)s::text IS NULL OR l.username = %(user)s)
 AND (%(type)s::text IS NULL OR l.type = %(type)s) AND (%(device)s::text IS NULL OR l.device = %(device)s)
 AND (%(since)s::bigint IS NULL OR l.start_us >= %(since)s) AND (%(until)s::bigint IS NULL OR l.start_us < %(until)s)
 AND (%(version)s::bigint IS NULL OR l.version = %(version)s) AND (%(before)s::bigint IS NULL OR l.seq < %(before)s)
 AND (%(history)s OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
+
+-- name: read
+SELECT {row} FROM log AS l
+WHERE {wanted}
 ORDER BY l.seq LIMIT %(limit)s
 
 -- name: read_newest
-SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM log AS l
-WHERE l.seq > %(after)s AND length(l.body) > 0 AND (%(user)s::text IS NULL OR l.username = %(user)s)
-AND (%(type)s::text IS NULL OR l.type = %(type)s) AND (%(device)s::text IS NULL OR l.device = %(device)s)
-AND (%(since)s::bigint IS NULL OR l.start_us >= %(since)s) AND (%(until)s::bigint IS NULL OR l.start_us < %(until)s)
-AND (%(version)s::bigint IS NULL OR l.version = %(version)s) AND (%(before)s::bigint IS NULL OR l.seq < %(before)s)
-AND (%(history)s OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
+SELECT {row} FROM log AS l
+WHERE {wanted}
 ORDER BY l.seq DESC LIMIT %(limit)s
 
 -- name: stretch
-SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM log AS l
+SELECT {row} FROM log AS l
 WHERE l.seq > %(after)s AND l.seq <= %(through)s AND length(l.body) > 0 ORDER BY l.seq LIMIT %(limit)s
 
 -- name: stretch_of_user
-SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM log AS l
+SELECT {row} FROM log AS l
 WHERE l.username = %(user)s AND l.seq > %(after)s AND l.seq <= %(through)s AND length(l.body) > 0
 ORDER BY l.seq LIMIT %(limit)s
 
@@ -29,18 +31,18 @@ ORDER BY l.seq LIMIT %(limit)s
 SELECT seq FROM log WHERE username = %(user)s AND seq > %(after)s ORDER BY seq OFFSET %(look)s - 1 LIMIT 1
 
 -- name: next_of_user
-SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM log AS l
+SELECT {row} FROM log AS l
 WHERE l.username = %(user)s AND l.seq > %(after)s AND l.seq <= %(through)s ORDER BY l.seq LIMIT 1
 
 -- name: get
-SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM log AS l WHERE l.seq = %s
+SELECT {row} FROM log AS l WHERE l.seq = %s
 
 -- name: every
-SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM log AS l
+SELECT {row} FROM log AS l
 WHERE l.seq > %s ORDER BY l.seq LIMIT %s
 
 -- name: find
-SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM identity AS i JOIN log AS l ON l.seq = i.seq WHERE i.identity = %s
+SELECT {row} FROM identity AS i JOIN log AS l ON l.seq = i.seq WHERE i.identity = %s
 
 -- name: types
 SELECT unnest(types) AS type FROM person WHERE username = %s ORDER BY type
@@ -70,7 +72,7 @@ WITH RECURSIVE older (seq, by_seq) AS (
 ), newest (seq, by_seq) AS (
     SELECT seq, max(by_seq) FROM older GROUP BY seq ORDER BY seq DESC LIMIT %(newest)s
 )
-SELECT newest.by_seq, l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM newest JOIN log AS l ON l.seq = newest.seq ORDER BY l.seq
+SELECT newest.by_seq, {row} FROM newest JOIN log AS l ON l.seq = newest.seq ORDER BY l.seq
 
 -- name: purgeable
 SELECT l.seq FROM log AS l JOIN identity AS i ON i.identity = l.identity

@@ -1,3 +1,19 @@
+-- part: row
+seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
+coalesce(position, seq), identity, sealed
+
+-- part: row_of_l
+l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
+coalesce(position, l.seq), identity, sealed
+
+-- part: row_of_version
+l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, l.version, op, body,
+coalesce(position, l.seq), identity, sealed
+
+-- part: of_kind
+(:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
+AND (:until IS NULL OR start_us < :until) AND (:device IS NULL OR device = :device)
+
 -- name: meta_value
 SELECT value FROM meta WHERE name = ?
 
@@ -11,49 +27,39 @@ SELECT no FROM names WHERE name = ?
 SELECT no, name FROM names
 
 -- name: scan_forward
-SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
-coalesce(position, seq), identity, sealed FROM log
-WHERE seq > :after AND seq <= :through AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
-AND (:since IS NULL OR start_us >= :since)
-AND (:until IS NULL OR start_us < :until) AND (:device IS NULL OR device = :device)
+SELECT {row} FROM log
+WHERE seq > :after AND seq <= :through AND (:user IS NULL OR user = :user) AND {of_kind}
 AND (:version IS NULL OR version = :version)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = log.seq))
 AND length(body) > 0
 ORDER BY seq LIMIT :limit
 
 -- name: scan_backward
-SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
-coalesce(position, seq), identity, sealed FROM log
-WHERE seq > :after AND seq <= :through AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
-AND (:since IS NULL OR start_us >= :since)
-AND (:until IS NULL OR start_us < :until) AND (:device IS NULL OR device = :device)
+SELECT {row} FROM log
+WHERE seq > :after AND seq <= :through AND (:user IS NULL OR user = :user) AND {of_kind}
 AND (:version IS NULL OR version = :version)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = log.seq))
 AND (:before IS NULL OR seq < :before) AND length(body) > 0
 ORDER BY seq DESC LIMIT :limit
 
 -- name: user_forward
-SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
-coalesce(position, l.seq), identity, sealed
+SELECT {row_of_l}
 FROM block AS b
 CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after
 CROSS JOIN log AS l ON l.seq = u.seq
-WHERE b.last_seq > :low AND b.last_seq <= :high AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
-AND (:until IS NULL OR start_us < :until) AND (:device IS NULL OR device = :device)
+WHERE b.last_seq > :low AND b.last_seq <= :high AND {of_kind}
 AND (:version IS NULL OR version = :version)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
 AND length(body) > 0
 ORDER BY b.last_seq, u.seq LIMIT :limit
 
 -- name: stretch
-SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
-coalesce(position, seq), identity, sealed FROM log
+SELECT {row} FROM log
 WHERE seq > :after AND seq <= :through AND (:user IS NULL OR user = :user) AND length(body) > 0
 ORDER BY seq LIMIT :limit
 
 -- name: user_stretch
-SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
-coalesce(position, l.seq), identity, sealed
+SELECT {row_of_l}
 FROM block AS b
 CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after AND u.seq <= :through
 CROSS JOIN log AS l ON l.seq = u.seq
@@ -92,49 +98,41 @@ SELECT n.name FROM found JOIN names AS n ON n.no = found.type ORDER BY n.name
 SELECT seq FROM log WHERE seq > :after AND seq <= :through AND user = :user ORDER BY seq LIMIT 1
 
 -- name: user_backward
-SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
-coalesce(position, l.seq), identity, sealed
+SELECT {row_of_l}
 FROM block AS b
 CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after
 CROSS JOIN log AS l ON l.seq = u.seq
-WHERE b.last_seq > :low AND b.last_seq <= :high AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
-AND (:until IS NULL OR start_us < :until) AND (:device IS NULL OR device = :device)
+WHERE b.last_seq > :low AND b.last_seq <= :high AND {of_kind}
 AND (:version IS NULL OR version = :version)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
 AND (:before IS NULL OR l.seq < :before) AND length(body) > 0
 ORDER BY b.last_seq DESC, u.seq DESC LIMIT :limit
 
 -- name: version_forward
-SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, l.version, op, body,
-coalesce(position, l.seq), identity, sealed
+SELECT {row_of_version}
 FROM block AS b
 CROSS JOIN block_version AS v ON v.block = b.last_seq AND v.version = :version AND v.seq > :after
 CROSS JOIN log AS l ON l.seq = v.seq
-WHERE b.last_seq > :low AND b.last_seq <= :high AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
-AND (:until IS NULL OR start_us < :until) AND (:device IS NULL OR device = :device)
+WHERE b.last_seq > :low AND b.last_seq <= :high AND {of_kind}
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
 AND length(body) > 0
 ORDER BY b.last_seq, v.seq LIMIT :limit
 
 -- name: version_backward
-SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, l.version, op, body,
-coalesce(position, l.seq), identity, sealed
+SELECT {row_of_version}
 FROM block AS b
 CROSS JOIN block_version AS v ON v.block = b.last_seq AND v.version = :version AND v.seq > :after
 CROSS JOIN log AS l ON l.seq = v.seq
-WHERE b.last_seq > :low AND b.last_seq <= :high AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
-AND (:until IS NULL OR start_us < :until) AND (:device IS NULL OR device = :device)
+WHERE b.last_seq > :low AND b.last_seq <= :high AND {of_kind}
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
 AND (:before IS NULL OR l.seq < :before) AND length(body) > 0
 ORDER BY b.last_seq DESC, v.seq DESC LIMIT :limit
 
 -- name: get
-SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
-coalesce(position, seq), identity, sealed FROM log WHERE seq = ?
+SELECT {row} FROM log WHERE seq = ?
 
 -- name: every
-SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
-coalesce(position, seq), identity, sealed FROM log WHERE seq > ? ORDER BY seq LIMIT ?
+SELECT {row} FROM log WHERE seq > ? ORDER BY seq LIMIT ?
 
 -- name: superseded_between
 SELECT by_seq, seq FROM superseded WHERE by_seq BETWEEN ? AND ?
