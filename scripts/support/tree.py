@@ -70,6 +70,8 @@ def sql_lines(module: str) -> Iterator[int]:
     """The lines of a module's text on which a statement of a database begins."""
     for node in ast.walk(ast.parse(module)):
         text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(text, bytes):
+            text = text.decode(errors="replace")
         if isinstance(text, str) and STATEMENT.match(text) and ANY_FILE not in text:
             yield node.lineno
 

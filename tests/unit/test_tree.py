@@ -10,6 +10,7 @@ SQL = 'OF: str = "SELECT name FROM links WHERE id = ?"\n'
 PLANTED = [
     ("healthsync_mqtt/links.py", SQL, "healthsync_mqtt/links.py:1: SQL;"),
     ("bridge/links.py", 'def of(who: str) -> str:\n    return f"DELETE FROM links {who}"\n', "bridge/links.py:2: SQL;"),
+    ("bridge/bytes.py", 'ADD = b"INSERT INTO links VALUES (1)"\n', "bridge/bytes.py:1: SQL;"),
     ("bridge/long.py", "x = 1\n" * 401, "bridge/long.py: 401 lines;"),
     ("tests/server.key", "", "tests/server.key: a file of this name"),
     ("docs/a.md", "-----BEGIN PRIVATE" + " KEY-----\nMC4CAQAwBQYDK2VwBCIEIAAA\n", "docs/a.md: holds a private key"),
