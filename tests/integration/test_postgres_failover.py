@@ -12,9 +12,9 @@ import pytest
 from healthsync_mqtt.cli.doctor.finding import Grade
 from healthsync_mqtt.cli.doctor.server import server
 from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.postgres.connection import ServerPlace
 from healthsync_mqtt.storage.anchor import AnchorFile, RestoredError
 from healthsync_mqtt.storage.opening import server_promise
-from healthsync_mqtt.storage.postgres.connection import ServerPlace
 from healthsync_mqtt.storage.postgres.faults import OtherLogError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader

@@ -11,8 +11,8 @@ import pytest
 from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.keys.opening import ring_made_if_missing
+from healthsync_mqtt.postgres.connection import ServerPlace
 from healthsync_mqtt.storage.postgres import counting
-from healthsync_mqtt.storage.postgres.connection import ServerPlace
 from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerGoneError, ServerUnsafeError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader

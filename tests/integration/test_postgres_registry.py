@@ -22,12 +22,12 @@ from healthsync_mqtt.errors import ConfigError, StoreError, UnavailableError
 from healthsync_mqtt.identity.audit.delivery import deliver
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.login.directory import Directory
-from healthsync_mqtt.identity.people.postgres.connection import RegistryPlace
 from healthsync_mqtt.identity.people.postgres.moving_in import AUDIT, OF_ONE_ROW, TABLES, move_in
 from healthsync_mqtt.identity.people.postgres.tables import PostgresTables
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.links.probe import talk
+from healthsync_mqtt.postgres.connection import ServerPlace
 from healthsync_mqtt.sinks import joining
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.testing.log_items import item
@@ -56,12 +56,12 @@ def server() -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def place(server: Postgres) -> RegistryPlace:
-    return RegistryPlace(server.url, schema=f"registry_{next(_NUMBERS)}")
+def place(server: Postgres) -> ServerPlace:
+    return ServerPlace(server.url, schema=f"registry_{next(_NUMBERS)}")
 
 
 @pytest.fixture
-def both(place: RegistryPlace) -> Iterator[Both]:
+def both(place: ServerPlace) -> Iterator[Both]:
     with Registry(PostgresTables.open(place)) as one, Registry(PostgresTables.open(place)) as other:
         yield Both(one, other)
 
@@ -71,7 +71,7 @@ class TestPostgresRegistry(RegistryContract):
 
 
 def test_the_server_has_every_table_and_column_of_the_files(
-    server: Postgres, place: RegistryPlace, tmp_path: Path
+    server: Postgres, place: ServerPlace, tmp_path: Path
 ) -> None:
     Registry(PostgresTables.open(place)).close()
     there = {
@@ -231,7 +231,7 @@ async def test_a_command_on_another_machine_closes_a_connection_within_a_second(
         assert PASSWORD not in service.log_tail(1_000_000)
 
 
-def test_all_of_a_registry_moves_in_once(place: RegistryPlace, tmp_path: Path) -> None:
+def test_all_of_a_registry_moves_in_once(place: ServerPlace, tmp_path: Path) -> None:
     path, audit = tmp_path / "registry.db", tmp_path / "audit.db"
     log = AuditLog.open(audit, tmp_path / "audit.key")
     with Registry.open(path) as before:
@@ -274,7 +274,7 @@ def test_all_of_a_registry_moves_in_once(place: RegistryPlace, tmp_path: Path) -
 
 @pytest.mark.parametrize("name", [0, 1])
 def test_killed_before_a_file_has_its_new_name_it_has_it_at_the_next_start(
-    place: RegistryPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: int
+    place: ServerPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: int
 ) -> None:
     path, audit = tmp_path / "registry.db", tmp_path / "audit.db"
     log = AuditLog.open(audit, tmp_path / "audit.key")

@@ -14,7 +14,7 @@ from typing import Any, Self
 import psycopg
 
 from healthsync_mqtt.config.settings import load_settings
-from healthsync_mqtt.storage.postgres.connection import ServerPlace
+from healthsync_mqtt.postgres.connection import ServerPlace
 from tests.support import child
 from tests.support.patience import PATIENCE_S
 from tests.support.servers import free_port

@@ -39,7 +39,7 @@ from healthsync_mqtt.sqlite_faults import fix_of
 
 if TYPE_CHECKING:
     from healthsync_mqtt.identity.audit.server import AuditServer, ServerRows
-    from healthsync_mqtt.identity.people.postgres.connection import RegistryPlace
+    from healthsync_mqtt.postgres.connection import ServerPlace
 
     _Rows = sqlite3.Connection | ServerRows
 
@@ -115,7 +115,7 @@ class AuditLog:
         return log
 
     @classmethod
-    def _open_on(cls, place: "RegistryPlace", path: Path, key_file: Path) -> "AuditLog":
+    def _open_on(cls, place: "ServerPlace", path: Path, key_file: Path) -> "AuditLog":
         from healthsync_mqtt.identity.audit.server import AuditServer  # noqa: PLC0415
 
         if path.exists():

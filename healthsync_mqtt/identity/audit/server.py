@@ -10,15 +10,9 @@ from psycopg.rows import TupleRow
 
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.people.postgres import marks
-from healthsync_mqtt.identity.people.postgres.connection import (
-    SQL,
-    Connection,
-    RegistryPlace,
-    abandon,
-    connect,
-    translated,
-)
+from healthsync_mqtt.identity.people.postgres.connection import SQL, connect_registry, translated
 from healthsync_mqtt.identity.people.postgres.dialect import for_postgres
+from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
 
 _NAME: Final = "audit key"
 
@@ -26,13 +20,13 @@ _NAME: Final = "audit key"
 class AuditServer:
     """Where the rows are, and which key is theirs."""
 
-    def __init__(self, place: RegistryPlace) -> None:
+    def __init__(self, place: ServerPlace) -> None:
         self._place = place
 
     def connect(self) -> "ServerRows":
         """A connection to them. StoreError."""
         with translated("the audit log could not be opened"):
-            return ServerRows(connect(self._place), self._place)
+            return ServerRows(connect_registry(self._place), self._place)
 
     def refuse_new_key(self, key_file: Any) -> None:
         """ConfigError where the installation has a key already: pseudonyms are one on all machines."""
@@ -51,7 +45,7 @@ class AuditServer:
 class ServerRows:
     """One connection; a transaction of it waits for those of all other machines."""
 
-    def __init__(self, connection: Connection, place: RegistryPlace) -> None:
+    def __init__(self, connection: Connection, place: ServerPlace) -> None:
         self._connection = connection
         self._place = place
 

@@ -4,12 +4,12 @@ A registry goes by the name of the file that it would be: ``registry.db`` in the
 here, and need not know which of the two it is.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from healthsync_mqtt.config.named_server import naming_server, no_driver
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.people.schema import open_database
@@ -17,34 +17,20 @@ from healthsync_mqtt.identity.people.sqlite_tables import SqliteTables
 from healthsync_mqtt.identity.people.tables import Tables
 
 if TYPE_CHECKING:
-    from healthsync_mqtt.identity.people.postgres.connection import RegistryPlace
-
-_VARIABLE: Final = "HEALTHSYNC_REGISTRY__URL"
+    from healthsync_mqtt.postgres.connection import ServerPlace
 
 
-def place_of(data: Path) -> "RegistryPlace | None":
-    """The server; None: the registry is in the data directory. ConfigError when the settings are wrong.
-
-    Settings are read only where they may name one: most commands need none of them.
-    """
-    if not any(name.upper() == _VARIABLE for name in os.environ):
-        try:
-            if b"registry" not in DataPaths(root=data).config_file.read_bytes():
-                return None
-        except OSError:  # whoever needs the settings says what is wrong with them
-            return None
-    from healthsync_mqtt.config.settings import load_settings  # noqa: PLC0415
-
-    registry = load_settings(data).registry
-    if not registry.url:
+def place_of(data: Path) -> "ServerPlace | None":
+    """The server; None: the registry is in the data directory. ConfigError when the settings are wrong."""
+    settings = naming_server(data, "registry")
+    if settings is None:
         return None
     try:
-        from healthsync_mqtt.identity.people.postgres.connection import RegistryPlace  # noqa: PLC0415
+        from healthsync_mqtt.identity.people.postgres.connection import SCHEMA  # noqa: PLC0415
+        from healthsync_mqtt.postgres.connection import ServerPlace  # noqa: PLC0415
     except ImportError as error:
-        raise UnavailableError(
-            "registry.url needs the driver of PostgreSQL", hint="in the checkout: pip install '.[postgres]'"
-        ) from error
-    return RegistryPlace(registry.url, registry.password_file)
+        raise no_driver("registry") from error
+    return ServerPlace(settings.registry.url, SCHEMA, settings.registry.password_file)
 
 
 def shared_registry(data: Path) -> str | None:

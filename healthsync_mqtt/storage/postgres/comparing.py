@@ -1,14 +1,9 @@
 """A log on PostgreSQL beside the anchor of one of its bridges."""
 
+from healthsync_mqtt.postgres.connection import Connection, ServerPlace
+from healthsync_mqtt.postgres.schema import schema_version
 from healthsync_mqtt.storage.anchor import AnchorComparison, AnchorFile, AnchorVerdict, UnreadableAnchorError
-from healthsync_mqtt.storage.postgres.connection import (
-    Connection,
-    LastPlace,
-    LogFacts,
-    ServerPlace,
-    fetch,
-    schema_version,
-)
+from healthsync_mqtt.storage.postgres.connection import LastPlace, LogFacts, fetch
 from healthsync_mqtt.storage.postgres.statements import statements
 
 _SQL = statements("writer")

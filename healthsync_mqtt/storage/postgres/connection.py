@@ -2,28 +2,21 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import TupleRow
 
-from healthsync_mqtt.config.private_files import read_private
 from healthsync_mqtt.errors import StoreError, UnavailableError
+from healthsync_mqtt.postgres.connection import OLDEST_SERVER, Connection, ServerPlace, abandon, connect
+from healthsync_mqtt.postgres.schema import bring_up, schema_version
 from healthsync_mqtt.storage.postgres.arrays import register
 from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerUnsafeError, store_error
 from healthsync_mqtt.storage.postgres.statements import migrations, statements
 
-Connection = psycopg.Connection[TupleRow]
-
 _SQL = statements("writer")
-
-#: The first server that tells what became of a transaction by its number.
-OLDEST_SERVER: Final = 130000
 
 #: The first server that ends a session that asks for nothing.
 SESSIONS_END: Final = 140000
@@ -37,10 +30,8 @@ _IDLE_MS: Final = 10_000
 #: So long a group waits for the groups of other bridges before it is tried again.
 _LOCK_MS: Final = 10_000
 
-_TRANSPORT: Final = {
-    "connect_timeout": 3, "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
-    "tcp_user_timeout": 10_000, "client_encoding": "UTF8",
-}  # fmt: skip
+#: So long the server may take nothing of what was sent.
+_UNSENT_MS: Final = 10_000
 
 #: What a session looks up is always few rows by an index: a plan that was made for an empty table must not stay.
 _WRITER: Final = (
@@ -51,19 +42,6 @@ _WRITER: Final = (
     "SET jit = off",  # a plan of the three above counts as dear, and is not
     f"SET lock_timeout = {_LOCK_MS}",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ServerPlace:
-    """Where a log is: a server's database, and the schema in it. The URL may hold a password: it is never shown."""
-
-    url: str
-    schema: str = "healthsync"
-    password_file: Path | None = None
-
-    def __repr__(self) -> str:
-        """Without the URL."""
-        return f"ServerPlace(schema={self.schema!r})"
 
 
 @contextmanager
@@ -90,13 +68,6 @@ def run(connection: Connection, statement: bytes, bindings: Any = ()) -> int:
 def asked(connection: Connection, statement: bytes, bindings: Any = ()) -> psycopg.Cursor[TupleRow]:
     """A statement whose answer is looked at later: inside of a pipeline, several go to the server at once."""
     return connection.cursor(binary=True).execute(statement, bindings)
-
-
-def abandon(connection: Connection | None) -> None:
-    """Close after a failure; what this finds wrong is not news."""
-    if connection is not None:
-        with suppress(psycopg.Error):
-            connection.close()
 
 
 def connect_writer(place: ServerPlace) -> Connection:
@@ -137,14 +108,7 @@ def migrate(connection: Connection, place: ServerPlace) -> None:
                 f"the event log has schema {version}, and this program knows {newest}",
                 hint="a newer HealthSync wrote it: upgrade this one",
             )
-        if version == 0:
-            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(place.schema)))
-            connection.execute(b"CREATE TABLE schema_version (version int NOT NULL)")
-            connection.execute(b"INSERT INTO schema_version VALUES (0)")
-        for number, script in migrations():
-            if number > version:
-                connection.execute(script.encode())
-                connection.execute(b"UPDATE schema_version SET version = %s", (number,))
+        bring_up(connection, place, migrations(), version)
         connection.execute(_SQL["set_meta"], ("identity_secret", secrets.token_bytes(32)))
         if not fetch(connection, _SQL["epochs"]):
             connection.execute(_SQL["mint_epoch"], (secrets.token_hex(8),))
@@ -184,12 +148,6 @@ def refuse_empty(connection: Connection, place: ServerPlace) -> None:
         )
 
 
-def schema_version(connection: Connection, place: ServerPlace) -> int:
-    """Which schema there is; 0: none."""
-    there = _value(connection, b"SELECT to_regclass(%s)::text", (f'"{place.schema}".schema_version',))
-    return 0 if there is None else int(_value(connection, b"SELECT version FROM schema_version"))
-
-
 class LastPlace(NamedTuple):
     """What stays of a row for as long as there is a log, purged or not."""
 
@@ -226,23 +184,10 @@ class LogFacts:
 
 
 def _connect(place: ServerPlace, name: str) -> Connection:
-    secret = None if place.password_file is None else read_private(place.password_file).decode().rstrip("\r\n")
-    try:
-        connection = psycopg.connect(
-            place.url,
-            autocommit=True,
-            application_name=name,
-            password=secret,
-            **_TRANSPORT,  # type: ignore[arg-type]
-        )
-    except psycopg.ProgrammingError as error:  # its text repeats the URL
-        raise StoreError(
-            "storage.url is not one that PostgreSQL understands", hint="postgresql://user@host/database"
-        ) from error
+    connection = connect(place, name, setting="storage.url", wrong=StoreError, unsent_ms=_UNSENT_MS)
     try:
         register(connection)
         _refuse_strange(connection)
-        connection.execute(b"SELECT set_config('search_path', %s, false)", (f'"{place.schema}"',))
     except BaseException:
         abandon(connection)
         raise

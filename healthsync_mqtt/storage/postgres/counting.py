@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from healthsync_mqtt.postgres.connection import Connection
 from healthsync_mqtt.storage.port import NOBODY, CountKey
-from healthsync_mqtt.storage.postgres.connection import Connection, fetch, run
+from healthsync_mqtt.storage.postgres.connection import fetch, run
 from healthsync_mqtt.storage.postgres.statements import statements
 
 _SQL = statements("counting")

@@ -12,14 +12,8 @@ import psycopg
 from psycopg import sql
 
 from healthsync_mqtt.errors import HealthSyncError
-from healthsync_mqtt.storage.postgres.connection import (
-    Connection,
-    ServerPlace,
-    abandon,
-    connect_watcher,
-    fetch,
-    told_on,
-)
+from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
+from healthsync_mqtt.storage.postgres.connection import connect_watcher, fetch, told_on
 from healthsync_mqtt.storage.postgres.statements import statements
 
 _SQL = statements("election")

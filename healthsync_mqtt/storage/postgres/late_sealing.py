@@ -6,8 +6,9 @@ What a row was before stays in the table until it is vacuumed, and in the server
 from collections.abc import Sequence
 from typing import Final
 
+from healthsync_mqtt.postgres.connection import Connection
 from healthsync_mqtt.storage.postgres.arrays import BigintArray
-from healthsync_mqtt.storage.postgres.connection import Connection, fetch, run
+from healthsync_mqtt.storage.postgres.connection import fetch, run
 from healthsync_mqtt.storage.postgres.quarantine import PostgresQuarantine, as_text, row_again
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing, StoredRow
 from healthsync_mqtt.storage.postgres.statements import statements

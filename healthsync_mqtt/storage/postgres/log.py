@@ -18,6 +18,7 @@ import psycopg
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.model.event import LATEST, Op
+from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
 from healthsync_mqtt.storage.anchor import Acceptance, Anchor, AnchorFile
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.defect import DefectError
@@ -27,11 +28,8 @@ from healthsync_mqtt.storage.port import NOBODY, FormatMemory, Item, LogHealth, 
 from healthsync_mqtt.storage.postgres.arrays import BigintArray, DigestArray, TextArray
 from healthsync_mqtt.storage.postgres.comparing import compare
 from healthsync_mqtt.storage.postgres.connection import (
-    Connection,
     LastPlace,
     LogFacts,
-    ServerPlace,
-    abandon,
     asked,
     connect_writer,
     fetch,

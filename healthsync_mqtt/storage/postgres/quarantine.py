@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+from healthsync_mqtt.postgres.connection import Connection
 from healthsync_mqtt.storage.moving import refusal_mark
 from healthsync_mqtt.storage.port import Quarantined, RejectedRow
-from healthsync_mqtt.storage.postgres.connection import Connection, fetch, run
+from healthsync_mqtt.storage.postgres.connection import fetch, run
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing, whole
 from healthsync_mqtt.storage.postgres.statements import statements
 from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, going, kept

@@ -12,19 +12,11 @@ import psycopg
 
 from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
 from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.page import whole_page
 from healthsync_mqtt.storage.port import NOBODY, CountKey, FormatMemory, RejectedRow, Stretch, Totals
-from healthsync_mqtt.storage.postgres.connection import (
-    Connection,
-    LogFacts,
-    ServerPlace,
-    abandon,
-    connect_reader,
-    fetch,
-    refuse_empty,
-    translated,
-)
+from healthsync_mqtt.storage.postgres.connection import LogFacts, connect_reader, fetch, refuse_empty, translated
 from healthsync_mqtt.storage.postgres.counting import counts
 from healthsync_mqtt.storage.postgres.log import identity_function
 from healthsync_mqtt.storage.postgres.quarantine import as_bytes, as_text, row_again

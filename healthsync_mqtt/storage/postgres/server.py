@@ -7,20 +7,13 @@ from typing import NamedTuple
 
 from healthsync_mqtt.config.sections import StorageSettings
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
+from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
+from healthsync_mqtt.postgres.schema import schema_version
 from healthsync_mqtt.storage.anchor import Acceptance, AnchorComparison, AnchorFile
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.moving import MovePart
 from healthsync_mqtt.storage.postgres.comparing import compare
-from healthsync_mqtt.storage.postgres.connection import (
-    Connection,
-    ServerPlace,
-    abandon,
-    connect_reader,
-    fetch,
-    refuse_unsafe,
-    schema_version,
-    translated,
-)
+from healthsync_mqtt.storage.postgres.connection import connect_reader, fetch, refuse_unsafe, translated
 from healthsync_mqtt.storage.postgres.election import Ballot, PostgresElection
 from healthsync_mqtt.storage.postgres.faults import AloneError, ServerUnsafeError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog

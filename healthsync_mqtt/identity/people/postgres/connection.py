@@ -2,33 +2,29 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
-from psycopg import errors, sql
-from psycopg.rows import TupleRow
+from psycopg import errors
 from psycopg.types.string import StrDumper
 
 from healthsync_mqtt import sql_files
-from healthsync_mqtt.config.private_files import read_private
 from healthsync_mqtt.errors import ConfigError, StoreError, UnavailableError
-
-Connection = psycopg.Connection[TupleRow]
+from healthsync_mqtt.postgres.connection import OLDEST_SERVER, Connection, ServerPlace, abandon, connect
+from healthsync_mqtt.postgres.schema import bring_up, schema_version
 
 SQL: Final = sql_files.statements(__package__ or "", "queries", "server.sql")
-_OLDEST: Final = 130000
 _SCHEMA_LOCK: Final = 0x48535246
 
 #: How long a change waits for one of another process.
 _PATIENCE_MS: Final = 5_000
 
-_TRANSPORT: Final = {
-    "connect_timeout": 3, "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
-    "tcp_user_timeout": 5_000, "client_encoding": "UTF8",
-}  # fmt: skip
+#: So long the server may take nothing of what was sent.
+_UNSENT_MS: Final = 5_000
+
+#: Where the tables are, beside those of a log in the same database.
+SCHEMA: Final = "healthsync_registry"
 
 _REFUSED: Final = (
     errors.InsufficientPrivilege,
@@ -43,19 +39,6 @@ class RegistryGoneError(StoreError):
     """The server of the registry does not answer: nothing was changed."""
 
     reason = "unreachable"
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryPlace:
-    """Where a registry is: a server's database, and the schema in it. The URL is never shown."""
-
-    url: str
-    password_file: Path | None = None
-    schema: str = "healthsync_registry"
-
-    def __repr__(self) -> str:
-        """Without the URL."""
-        return f"RegistryPlace(schema={self.schema!r})"
 
 
 @contextmanager
@@ -82,33 +65,27 @@ def _store_error(error: psycopg.Error, doing: str) -> StoreError:
     return StoreError(f"{doing}: PostgreSQL says {name}", hint="report this message with the log")
 
 
-def connect(place: RegistryPlace) -> Connection:
+def connect_registry(place: ServerPlace) -> Connection:
     """A connection that keeps what a change of the registry promises. psycopg.Error or HealthSyncError."""
-    secret = None if place.password_file is None else read_private(place.password_file).decode().rstrip("\r\n")
+    connection = connect(
+        place,
+        "healthsync-registry",
+        setting="registry.url",
+        wrong=ConfigError,
+        unsent_ms=_UNSENT_MS,
+        cursors=psycopg.RawCursor,
+    )
     try:
-        connection: Connection = psycopg.connect(
-            place.url,
-            autocommit=True,
-            application_name="healthsync-registry",
-            password=secret,
-            cursor_factory=psycopg.RawCursor,
-            **_TRANSPORT,  # type: ignore[arg-type]
-        )
-    except psycopg.ProgrammingError as error:  # its text repeats the URL
-        raise ConfigError(
-            "registry.url is not one that PostgreSQL understands", hint="postgresql://user@host/database"
-        ) from error
-    try:
-        _prepare(connection, place)
+        _prepare(connection)
     except BaseException:
         abandon(connection)
         raise
     return connection
 
 
-def _prepare(connection: Connection, place: RegistryPlace) -> None:
+def _prepare(connection: Connection) -> None:
     connection.adapters.register_dumper(str, StrDumper)  # text, and not what the place of it may be taken for
-    if connection.info.server_version < _OLDEST:
+    if connection.info.server_version < OLDEST_SERVER:
         raise UnavailableError("this PostgreSQL is too old", hint="use PostgreSQL 13 or newer")
     if value(connection, "SHOW server_encoding") != "UTF8":
         raise UnavailableError(
@@ -125,10 +102,9 @@ def _prepare(connection: Connection, place: RegistryPlace) -> None:
     # Not a statement's time: a COMMIT that waits for a standby would be called done when that ends.
     connection.execute(f"SET lock_timeout = {_PATIENCE_MS}".encode())
     connection.execute(f"SET idle_in_transaction_session_timeout = {2 * _PATIENCE_MS}".encode())
-    connection.execute(b"SELECT set_config('search_path', $1, false)", (f'"{place.schema}"',))
 
 
-def migrate(connection: Connection, place: RegistryPlace) -> None:
+def migrate(connection: Connection, place: ServerPlace) -> None:
     """Make the schema, or bring it up to date: all steps or none, one process at a time. ConfigError for a newer."""
     steps = sql_files.numbered(__package__ or "", "migrations")
     newest = steps[-1][0]
@@ -141,45 +117,24 @@ def migrate(connection: Connection, place: RegistryPlace) -> None:
             raise ConfigError(
                 f"the registry has schema {version}; this program knows {newest}", hint="use the newer release"
             )
-        if version == 0:
-            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(place.schema)))
-            connection.execute(SQL["make_schema_version"].encode())
-            connection.execute(SQL["begin_schema_version"].encode())
-        for number, script in steps:
-            if number > version:
-                connection.execute(script.encode())
-                connection.execute(SQL["change_schema_version"].encode(), (number,))
+        bring_up(connection, place, steps, version)
         if version == 0:
             connection.execute(SQL["make_erasure_key"].encode(), (secrets.token_bytes(32),))
 
 
-def described(place: RegistryPlace) -> str:
+def described(place: ServerPlace) -> str:
     """The server and the schema, in words. StoreError."""
     connection: Connection | None = None
     try:
         with translated("the registry could not be opened"):
-            connection = connect(place)
+            connection = connect_registry(place)
             database = value(connection, "SELECT current_database()")
             return f"PostgreSQL {value(connection, 'SHOW server_version')}, database {database}, schema {place.schema}"
     finally:
         abandon(connection)
 
 
-def schema_version(connection: Connection, place: RegistryPlace) -> int:
-    """Which schema there is; 0: none."""
-    if value(connection, "SELECT to_regclass($1)::text", f'"{place.schema}".schema_version') is None:
-        return 0
-    return int(value(connection, SQL["schema_version"]))
-
-
 def value(connection: Connection, statement: str, *parameters: Any) -> Any:
     """The one value that a statement gives; None: it gives no row."""
     row = connection.execute(statement.encode(), parameters).fetchone()
     return None if row is None else row[0]
-
-
-def abandon(connection: Connection | None) -> None:
-    """Close after a failure; what this finds wrong is not news."""
-    if connection is not None:
-        with suppress(psycopg.Error):
-            connection.close()

@@ -12,20 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from healthsync_mqtt.errors import UnavailableError
-from healthsync_mqtt.identity.people.postgres.connection import (
-    SQL,
-    Connection,
-    RegistryPlace,
-    abandon,
-    connect,
-    migrate,
-    translated,
-    value,
-)
+from healthsync_mqtt.identity.people.postgres.connection import SQL, connect_registry, migrate, translated, value
 from healthsync_mqtt.identity.people.postgres.dialect import insertion
 from healthsync_mqtt.identity.people.schema import open_database
 from healthsync_mqtt.identity.sql import migrate as migrate_file
 from healthsync_mqtt.identity.sql import numbered
+from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
 
 _MARK: Final = "moved in"
 _MOVED: Final = ".moved"
@@ -41,14 +33,14 @@ OF_ONE_ROW: Final = ("erasure_key", "revocation_lists", "generation")
 _OWN_NUMBERS: Final = {"audit_outbox", "taken"}
 
 
-def move_in(place: RegistryPlace, registry: Path, audit: Path) -> None:
+def move_in(place: ServerPlace, registry: Path, audit: Path) -> None:
     """Take the files over, where there are some. UnavailableError where the server has a registry of somebody else."""
     if not registry.exists() and not audit.exists():
         return
     connection: Connection | None = None
     try:
         with translated("the registry could not be moved to the server"):
-            connection = connect(place)
+            connection = connect_registry(place)
             migrate(connection, place)
             _take(connection, place, registry, audit)
     finally:
@@ -58,7 +50,7 @@ def move_in(place: RegistryPlace, registry: Path, audit: Path) -> None:
             file.rename(file.with_name(file.name + _MOVED))
 
 
-def _take(connection: Connection, place: RegistryPlace, registry: Path, audit: Path) -> None:
+def _take(connection: Connection, place: ServerPlace, registry: Path, audit: Path) -> None:
     with closing(open_database(registry).conn) as people:
         ((key,),) = people.execute(SQL["erasure_key"])
         mark = hashlib.sha256(key).hexdigest()

@@ -14,18 +14,10 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.identity.people.postgres.connection import (
-    SQL,
-    Connection,
-    RegistryPlace,
-    abandon,
-    connect,
-    migrate,
-    translated,
-    value,
-)
+from healthsync_mqtt.identity.people.postgres.connection import SQL, connect_registry, migrate, translated, value
 from healthsync_mqtt.identity.people.postgres.dialect import deletion, for_postgres, insertion, update
 from healthsync_mqtt.identity.people.tables import GENERATION, Key, Tables
+from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
 
 R = TypeVar("R")
 
@@ -39,7 +31,7 @@ _READ: Final = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 class PostgresTables(Tables):
     """One connection to a registry."""
 
-    def __init__(self, place: RegistryPlace) -> None:
+    def __init__(self, place: ServerPlace) -> None:
         """Use ``open``."""
         self._place = place
         self._channel = f"{place.schema}_changed"
@@ -54,7 +46,7 @@ class PostgresTables(Tables):
         self._asked = 0.0
 
     @classmethod
-    def open(cls, place: RegistryPlace) -> "PostgresTables":
+    def open(cls, place: ServerPlace) -> "PostgresTables":
         """Connect, and bring the schema up to date. ConfigError, UnavailableError or StoreError."""
         opened = cls(place)
         try:
@@ -252,7 +244,7 @@ class PostgresTables(Tables):
         if self._closed:
             raise StoreError("the registry is closed", hint="open it again")
         if self._connection is None:
-            self._connection = connect(self._place)
+            self._connection = connect_registry(self._place)
         return self._connection
 
     def _drop(self) -> None:

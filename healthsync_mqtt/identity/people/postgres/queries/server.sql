@@ -40,18 +40,6 @@ SELECT EXISTS (SELECT 1 FROM users WHERE id <> '_erased_') OR EXISTS (SELECT 1 F
 -- name: lock_schema
 SELECT pg_advisory_xact_lock($1)
 
--- name: schema_version
-SELECT version FROM schema_version
-
--- name: make_schema_version
-CREATE TABLE schema_version (version int NOT NULL)
-
--- name: begin_schema_version
-INSERT INTO schema_version VALUES (0)
-
--- name: change_schema_version
-UPDATE schema_version SET version = $1
-
 -- name: erasure_key
 SELECT key FROM erasure_key
 
