@@ -22,6 +22,7 @@ from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
 from healthsync_mqtt.storage.anchor import Acceptance, Anchor, AnchorFile
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.defect import DefectError
+from healthsync_mqtt.storage.late_sealing import ENCRYPTION
 from healthsync_mqtt.storage.latest import Held, version_after
 from healthsync_mqtt.storage.moving import MOVED, MovePart, refuse_marked
 from healthsync_mqtt.storage.port import NOBODY, FormatMemory, Item, LogHealth, Quarantined
@@ -40,7 +41,7 @@ from healthsync_mqtt.storage.postgres.connection import (
 )
 from healthsync_mqtt.storage.postgres.counting import count_on, forget_counts, uncount
 from healthsync_mqtt.storage.postgres.faults import AloneError, store_error
-from healthsync_mqtt.storage.postgres.late_sealing import ENCRYPTION, ServerLateSealing, keep_records, store_again
+from healthsync_mqtt.storage.postgres.late_sealing import ServerLateSealing, keep_records, store_again
 from healthsync_mqtt.storage.postgres.quarantine import PostgresQuarantine, as_bytes
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing, StoredRow, sealed_as
 from healthsync_mqtt.storage.postgres.statements import statements

@@ -1,15 +1,12 @@
-"""An older log is sealed a little with each commit, under its readers: how far that is lies in the log itself.
-
-Everything that is new is sealed from the first step on. Rows follow from the oldest up to the last one of that moment,
-then refusals, then what formats remember. Each step is part of a commit, so a kill anywhere loses nothing of it.
-"""
+"""How an older log in SQLite is sealed: rows are taken out and put in again, changed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import apsw
 
-from healthsync_mqtt.storage.sealing import SEALED, KeptRefusal, Sealed
+from healthsync_mqtt.storage.late_sealing import LateSealing
+from healthsync_mqtt.storage.sealing import SEALED, KeptRefusal
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
 from healthsync_mqtt.storage.sqlite.sealing import RowSealing
 from healthsync_mqtt.storage.sqlite.statements import statements
@@ -34,8 +31,8 @@ def told(row: Any) -> int:
     return int(seq if position is None else position)
 
 
-class LateSealing:
-    """One step inside the writer's transaction."""
+class SqliteLateSealing(LateSealing):
+    """``storage.late_sealing`` in SQLite."""
 
     def __init__(
         self, connection: apsw.Connection, sealing: RowSealing, names: Mapping[int | None, str | None]
@@ -44,31 +41,14 @@ class LateSealing:
         self._sealing = sealing
         self._names = names
 
-    def step(self, how: Sealed, rows: int, head: int) -> int:
-        """Seal so many; how many are left, in rows, refusals and memories together. 0: all is sealed."""
-        if not how.on:
-            how = Sealed(on=True, plain_from=1, plain_through=max(head, 1))
-            self._set("encryption", "rows")
-            self._set("plain_through", how.plain_through)
-        if not how.mixed:
-            return 0
-        end = min(how.plain_through, how.plain_from + rows - 1)
-        rewrite(self._connection, range(how.plain_from, end + 1), self._sealed)
-        left = how.plain_through - end
-        done = end - how.plain_from + 1
-        self._set("plain_from", end + 1 if left else how.plain_through)
-        if left or done >= rows:
-            return left + 1 + self._others()
-        for each in (self._refusals, self._states, self._records):
-            if each(rows - done):
-                return self._others() + 1
-        self._set("plain_from", 0)
-        self._set("plain_through", 0)
-        fetch(self._connection, "PRAGMA incremental_vacuum")
-        return 0
-
-    def _set(self, name: str, value: object) -> None:
+    def _set(self, name: str, value: str | int) -> None:
         fetch(self._connection, _WRITER_SQL["set_meta"], (name, value))
+
+    def _over(self) -> None:
+        fetch(self._connection, "PRAGMA incremental_vacuum")
+
+    def _rows(self, first: int, last: int) -> None:
+        rewrite(self._connection, range(first, last + 1), self._sealed)
 
     def _others(self) -> int:
         return int(fetch_value(self._connection, _SQL["others"]))
@@ -81,7 +61,6 @@ class LateSealing:
         return *sealed[:-2], position, SEALED
 
     def _refusals(self, limit: int) -> bool:
-        """Whether there may be more."""
         rows = fetch(self._connection, _SQL["plain_refusals"], (limit,))
         changed = []
         for (

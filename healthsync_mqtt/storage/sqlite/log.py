@@ -37,7 +37,7 @@ from healthsync_mqtt.storage.sqlite.faults import FencedError, store_error
 from healthsync_mqtt.storage.sqlite.fence import WriterLock
 from healthsync_mqtt.storage.sqlite.holders import readers_of
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, IdentityIndex, Tuning
-from healthsync_mqtt.storage.sqlite.late_sealing import LateSealing, rewrite, told
+from healthsync_mqtt.storage.sqlite.late_sealing import SqliteLateSealing, rewrite, told
 from healthsync_mqtt.storage.sqlite.quarantine import Quarantine
 from healthsync_mqtt.storage.sqlite.sealing import RowSealing
 from healthsync_mqtt.storage.sqlite.statements import statements
@@ -293,7 +293,9 @@ class SqliteEventLog:
         try:
             if not self._connection.in_transaction:
                 self._begin()
-            left = LateSealing(self._connection, self._sealing, self._words).step(self._how, rows, self._staged_head)
+            left = SqliteLateSealing(self._connection, self._sealing, self._words).step(
+                self._how, rows, self._staged_head
+            )
             self._use(Sealed.of(dict(fetch(self._connection, _SQL["meta"]))))
         except apsw.Error as error:
             self.rollback()
