@@ -12,11 +12,11 @@ from healthsync_mqtt.postgres.connection import Connection
 from healthsync_mqtt.storage.port import NOBODY, CountKey
 from healthsync_mqtt.storage.postgres.connection import fetch, run
 from healthsync_mqtt.storage.postgres.statements import statements
+from healthsync_mqtt.storage.whole_days import WholeDays
 
 _SQL = statements("counting")
 ROWS_AT_ONCE: Final = 8192
 """Rows that are not counted, before they are: reading looks at so many."""
-_DAY_US: Final = 86_400_000_000
 
 
 def count_on(connection: Connection, counted: int, head: int) -> None:
@@ -46,24 +46,14 @@ def counts(ask: Callable[[bytes, Any], list[Any]], wanted: dict[str, Any]) -> Co
 
     Whole days are in what is kept. Of a day that is asked for in part the rows on its shelves are looked at.
     """
-    since, until = wanted["since"], wanted["until"]
+    days = WholeDays.between(wanted["since"], wanted["until"])
     asked = wanted | {"counted": ask(_SQL["counted_through"], ())[0][0]}
     rows = ask(_SQL["scan"], asked | {"after": asked["counted"]})
-    first = None if since is None else -(-since // _DAY_US)
-    end = None if until is None else until // _DAY_US
-    if first is not None and end is not None and first > end:
-        rows += ask(_SQL["scan_day"], asked | {"day": end})
-    else:
-        if first is not None and since % _DAY_US:
-            rows += ask(_SQL["scan_day"], asked | {"day": first - 1, "until": first * _DAY_US})
-        if end is not None and until % _DAY_US:
-            rows += ask(_SQL["scan_day"], asked | {"day": end, "since": end * _DAY_US})
-        rows += ask(_SQL["kept"], asked | {"first_day": first, "end_day": end})
-        edges = {
-            "since": None if first is None else first * _DAY_US,
-            "until": None if end is None else end * _DAY_US,
-        }
-        rows += ask(_SQL["superseded_since"], asked | edges)
+    for part in days.parts:
+        rows += ask(_SQL["scan_day"], asked | part._asdict())
+    if not days.none:
+        rows += ask(_SQL["kept"], asked | {"first_day": days.first, "end_day": days.end})
+        rows += ask(_SQL["superseded_since"], asked | {"since": days.since_us, "until": days.until_us})
     found = Counter[CountKey]()
     for user, kind, device, provider, day, events in rows:
         found[CountKey(user, kind, device or None, provider or None, day)] += events

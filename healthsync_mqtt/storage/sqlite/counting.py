@@ -8,7 +8,7 @@ afterwards costs four times as much; where that was lost, or is not true any mor
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -16,11 +16,10 @@ from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
 from healthsync_mqtt.storage.sqlite.shelves import Shelves
 from healthsync_mqtt.storage.sqlite.statements import statements
+from healthsync_mqtt.storage.whole_days import DayPart, WholeDays
 
 SQL = statements("counting")
 _INDEX_SQL = statements("index")
-DAY_US: Final = 86_400_000_000
-
 
 Tally = dict[tuple[int, int, int, int, int], int]
 """Rows by user, type, device, provider (numbers of names; 0: none) and day; how many of them are events."""
@@ -103,26 +102,18 @@ class Counts:
 
         Whole days are in what is kept. Of a day that is asked for in part the rows on its shelves are looked at.
         """
-        since, until = wanted["since"], wanted["until"]
+        days_of = WholeDays.between(wanted["since"], wanted["until"])
         indexed, uncounted = self._shelves.indexed_through(), self._shelves.counted_after()
         asked = wanted | {"days": days, "indexed": indexed, "uncounted": uncounted}
         yield from self._scanned(asked, 0, uncounted)
         yield from self._scanned(asked, indexed, None)
-        first = None if since is None else -(-since // DAY_US)
-        end = None if until is None else until // DAY_US
-        if first is not None and end is not None and first > end:
-            yield from self._part_of_day(asked, end, since, until)
+        for part in days_of.parts:
+            yield from self._part_of_day(asked, part)
+        if days_of.none:
             return
-        if first is not None and since % DAY_US:
-            yield from self._part_of_day(asked, first - 1, since, first * DAY_US)
-        if end is not None and until % DAY_US:
-            yield from self._part_of_day(asked, end, end * DAY_US, until)
-        whole = {"first_day": first, "end_day": end, "last": indexed >> identities.SHELF_LOG2}
+        whole = {"first_day": days_of.first, "end_day": days_of.end, "last": indexed >> identities.SHELF_LOG2}
         yield from self._ask("kept" if wanted["user"] is None else "kept_of_user", asked | whole)
-        edges = {
-            "since": None if first is None else first * DAY_US,
-            "until": None if end is None else end * DAY_US,
-        }
+        edges = {"since": days_of.since_us, "until": days_of.until_us}
         yield from self._ask("superseded_since", asked | edges)
 
     def lost(self, users: Sequence[int], is_gone: Callable[[str, bytes, int], bool]) -> list[int]:
@@ -149,11 +140,10 @@ class Counts:
                 return event_id, body, how
         return None
 
-    def _part_of_day(self, asked: dict[str, Any], day: int, since: int, until: int) -> Iterator[CountedRows]:
-        part = asked | {"since": since, "until": until}
-        uncounted = asked["uncounted"]
-        for low, high in self._shelves.with_rows(asked, uncounted, asked["indexed"], day, day + 1):
-            yield from self._scanned(part, low, high)
+    def _part_of_day(self, asked: dict[str, Any], part: DayPart) -> Iterator[CountedRows]:
+        wanted, uncounted = asked | {"since": part.since, "until": part.until}, asked["uncounted"]
+        for low, high in self._shelves.with_rows(asked, uncounted, asked["indexed"], part.day, part.day + 1):
+            yield from self._scanned(wanted, low, high)
 
     def _scanned(self, asked: dict[str, Any], after: int, through: int | None) -> Iterator[CountedRows]:
         """Of the rows after ``after``, up to ``through``; None: after all blocks."""

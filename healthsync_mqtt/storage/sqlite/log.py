@@ -31,7 +31,7 @@ from healthsync_mqtt.storage.sqlite.connection import (
     open_writer,
     translated,
 )
-from healthsync_mqtt.storage.sqlite.counting import DAY_US, uncount
+from healthsync_mqtt.storage.sqlite.counting import uncount
 from healthsync_mqtt.storage.sqlite.erasing import LogErasure, erase, scrub
 from healthsync_mqtt.storage.sqlite.faults import FencedError, store_error
 from healthsync_mqtt.storage.sqlite.fence import WriterLock
@@ -42,6 +42,7 @@ from healthsync_mqtt.storage.sqlite.quarantine import Quarantine
 from healthsync_mqtt.storage.sqlite.sealing import RowSealing
 from healthsync_mqtt.storage.sqlite.statements import statements
 from healthsync_mqtt.storage.sqlite.upkeep import Upkeep
+from healthsync_mqtt.storage.whole_days import DAY_US
 
 if TYPE_CHECKING:
     from healthsync_mqtt.model.origin import Origin
@@ -293,9 +294,8 @@ class SqliteEventLog:
         try:
             if not self._connection.in_transaction:
                 self._begin()
-            left = SqliteLateSealing(self._connection, self._sealing, self._words).step(
-                self._how, rows, self._staged_head
-            )
+            late = SqliteLateSealing(self._connection, self._sealing, self._words)
+            left = late.step(self._how, rows, self._staged_head)
             self._use(Sealed.of(dict(fetch(self._connection, _SQL["meta"]))))
         except apsw.Error as error:
             self.rollback()

@@ -14,11 +14,11 @@ from healthsync_mqtt.storage.sealing import ERASED
 from healthsync_mqtt.storage.sqlite import erasing
 from healthsync_mqtt.storage.sqlite.comparing import LastRow
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value, translated
-from healthsync_mqtt.storage.sqlite.counting import DAY_US
 from healthsync_mqtt.storage.sqlite.faults import store_error
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.statements import statements
+from healthsync_mqtt.storage.whole_days import DAY_US
 
 _SQL = statements("writer")
 _QUARANTINE_SQL = statements("quarantine")
