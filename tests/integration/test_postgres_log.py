@@ -13,7 +13,7 @@ from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.keys.opening import ring_made_if_missing
 from healthsync_mqtt.postgres.connection import ServerPlace
 from healthsync_mqtt.storage.postgres import counting
-from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerGoneError, ServerUnsafeError
+from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerBusyError, ServerGoneError, ServerUnsafeError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.storage.quotas import Quotas
@@ -109,6 +109,28 @@ def test_a_position_counts_what_another_bridge_wrote(server: Postgres) -> None:
         assert one.stage([item("b")], [], NOW_US) == [0]
         assert one.commit() == 3
         assert (one.position("alice"), other.position("alice")) == (3, 3)
+
+
+@pytest.mark.parametrize("groups", range(8))
+def test_what_failed_in_a_pipeline_is_written_when_it_is_tried_again(server: Postgres, groups: int) -> None:
+    """However often its statements ran before: after some times psycopg has the server prepare them."""
+    place = server.place()
+
+    def fail(log: PostgresEventLog) -> None:
+        with psycopg.connect(place.url) as other:
+            log._begun().execute("SET LOCAL lock_timeout = 1")
+            other.execute(f"LOCK TABLE {place.schema}.person IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(ServerBusyError):
+                log.stage([item("late")], [], NOW_US)
+
+    with PostgresEventLog.open(place) as log:
+        fail(log)
+        for number in range(groups):
+            log.stage([item(f"e{number}")], [rejected()], NOW_US)
+            log.commit()
+        fail(log)
+        assert log.stage([item("late")], [], NOW_US) == [groups + 1]
+        assert log.commit() == groups + 1
 
 
 def test_who_was_erased_by_one_bridge_begins_anew_at_another(server: Postgres) -> None:

@@ -217,6 +217,7 @@ class PostgresEventLog:
             self._chores = chores + self._chores
             self.rollback()
             if isinstance(error, psycopg.Error):
+                self._disconnect()
                 raise store_error(error, "committing") from error
             raise
         if self._scrub:
@@ -369,11 +370,16 @@ class PostgresEventLog:
 
     @contextmanager
     def _staging(self) -> Iterator[Connection]:
-        """The connection inside of the transaction; whatever goes wrong, nothing of it is left."""
+        """The connection inside of the transaction; whatever goes wrong, nothing of it is left.
+
+        A connection on which something failed is not used again: of statements that came behind in a pipeline, psycopg
+        takes some for prepared, which the server has never read.
+        """
         try:
             yield self._begun()
         except psycopg.Error as error:
             self.rollback()
+            self._disconnect()
             raise store_error(error, "staging") from error
         except BaseException:
             self.rollback()
