@@ -276,6 +276,10 @@ class DoorServing:
         except TimeoutError:
             log.warning("bridge.clients_not_gone", connections=self.door.connections)
 
+    async def heed(self) -> None:
+        """What is looked at four times a second is looked at now."""
+        await self.revocations.look()
+
     async def reload(self, settings: Settings) -> None:
         """What is looked at every few seconds is looked at now; and clients hear where else they are to go."""
         self.door.move(settings.broker.moved_to)
@@ -285,7 +289,7 @@ class DoorServing:
     async def erase(self, user: str, clients: tuple[str, ...]) -> None:
         """Nothing of a person waits, is retained or is in the file of sessions when this returns; "": only the last."""
         done = asyncio.get_running_loop().create_future()
-        await self.revocations.look()  # whoever asks for consent from now on hears that there is none
+        await self.heed()  # whoever asks for consent from now on hears that there is none
         self.door.revoke(clients)
         owner = f"users/{user}"
         about = (lambda topic: self._edge.rules.owner(topic) == owner) if user else (lambda _topic: False)

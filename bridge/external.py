@@ -160,9 +160,13 @@ class LinkServing:
         """Say goodbye."""
         await self.connections.close()
 
+    async def heed(self) -> None:
+        """What is looked at four times a second is looked at now."""
+        await self._edge.consent.look()
+
     async def erase(self, user: str, clients: tuple[str, ...]) -> None:  # noqa: ARG002
         """The access hooks throw the person's clients out; what the broker keeps of them is its own."""
-        await self._edge.consent.look()
+        await self.heed()
 
     async def reload(self, settings: Settings) -> None:
         """Credentials and the CA are read at each connection anyway."""

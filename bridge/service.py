@@ -127,6 +127,9 @@ class Serving(Protocol):
     async def erase(self, user: str, clients: tuple[str, ...]) -> None:
         """Close the person's connections, keep nothing of the person here; "" leaves no trace of what went before."""
 
+    async def heed(self) -> None:
+        """Go by what the registry says now. StoreError: what was last read holds."""
+
     async def reload(self, settings: Settings) -> None:
         """Go by these settings as far as they can change, and by the certificates and keys that are on disk now.
 

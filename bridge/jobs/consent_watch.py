@@ -18,6 +18,7 @@ class ConsentWatch:
     def __init__(self, registry_db: Path, gate: ConsentGate) -> None:
         self._registry = Registry.open(registry_db)
         self._gate = gate
+        self._reading = asyncio.Lock()
         self._generation = -1
         #: seconds between two looks
         self.pause_s = _POLL_S
@@ -43,11 +44,12 @@ class ConsentWatch:
 
     async def look(self) -> None:
         """Read again if the registry has changed. StoreError: what was last read holds."""
-        amended = await asyncio.to_thread(self._read)
-        if amended.whole:
-            self._gate.replace(amended.permissions)
-        elif any(amended.permissions.values()):
-            self._gate.amend(amended.permissions)
+        async with self._reading:
+            amended = await asyncio.to_thread(self._read)
+            if amended.whole:
+                self._gate.replace(amended.permissions)
+            elif any(amended.permissions.values()):
+                self._gate.amend(amended.permissions)
 
     def _read(self) -> Amendment:
         """Of those who decided since the last reading."""

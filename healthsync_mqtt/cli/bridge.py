@@ -46,7 +46,7 @@ def run(
     from bridge.service import Ready
     from healthsync_mqtt.cli.service_verbs import verbs_beside_another_broker
     from healthsync_mqtt.config.settings import Settings, load_settings
-    from healthsync_mqtt.control.channel import AdminServer
+    from healthsync_mqtt.control.admin_server import AdminServer
     from healthsync_mqtt.control.service_file import ServiceFile
     from healthsync_mqtt.model.times import iso
     from healthsync_mqtt.telemetry.log import configure

@@ -74,7 +74,7 @@ def grant(
     data: Data = DATA,
     json: Json = False,
 ) -> None:
-    """Record that a user agrees. A running service heeds it within a second.
+    """Record that a user agrees. A running service goes by it at once.
 
     Example: healthsync consent grant alice --types heart_rate,sleep --purpose store --expires 365d --text 2026-11
     """

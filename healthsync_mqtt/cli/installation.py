@@ -11,6 +11,7 @@ from healthsync_mqtt.cli.options import now_us, operator
 from healthsync_mqtt.cli.output import say
 from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.config.private_files import make_private_directory
+from healthsync_mqtt.control.channel import heeded
 from healthsync_mqtt.errors import NotFoundError, Noun, StoreError, UnavailableError, UnknownNameError
 from healthsync_mqtt.identity.audit.delivery import deliver
 from healthsync_mqtt.identity.audit.log import AuditLog, plain, subject_of
@@ -86,11 +87,13 @@ class DataDirectory:
 
         StoreError or UnavailableError, and no change, when the audit log cannot be opened. Rows that cannot be carried
         over to it after the change are kept with the change, and go with the next ones: that is said, and no error.
+        A running service goes by the change before the command says that it is made.
         """
         log = self.audit_log()
         with self.registry() as registry:
             with registry.write():
                 yield Change(registry, log)
+            heeded(self.path)
             try:
                 deliver(registry.audit_outbox, log)
             except (StoreError, UnavailableError) as error:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from healthsync_mqtt.control.channel import Handler
+from healthsync_mqtt.control.admin_server import Handler
 from healthsync_mqtt.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ def verbs(service: "Service") -> dict[str, Handler]:
     async def status(_arguments: dict[str, Any]) -> dict[str, Any]:
         return service.report().as_json()
 
+    async def heed(_arguments: dict[str, Any]) -> dict[str, Any]:
+        await service.serving.heed()
+        return {}
+
     async def rejected_replay(arguments: dict[str, Any]) -> dict[str, Any]:
         number = arguments.get("number")
         if not isinstance(number, int):
@@ -31,7 +35,7 @@ def verbs(service: "Service") -> dict[str, Handler]:
         await service.ground.chores.durable(lambda journal: journal.purge_rejected(before_us, user))
         return {}
 
-    return {"status": status, "rejected_replay": rejected_replay, "rejected_purge": rejected_purge}
+    return {"status": status, "heed": heed, "rejected_replay": rejected_replay, "rejected_purge": rejected_purge}
 
 
 def verbs_beside_another_broker(service: "Service") -> dict[str, Handler]:

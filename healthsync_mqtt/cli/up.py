@@ -19,7 +19,7 @@ from healthsync_mqtt.cli.spelling import Spelling, asked_by, nearby, program
 from healthsync_mqtt.cli.storage import AcceptRestored
 from healthsync_mqtt.cli.storage import accept_restored as take_restored
 from healthsync_mqtt.config.settings import Settings, load_settings
-from healthsync_mqtt.control.channel import AdminServer, Handler
+from healthsync_mqtt.control.admin_server import AdminServer, Handler
 from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.errors import NotFoundError, UsageError
 from healthsync_mqtt.model.times import iso

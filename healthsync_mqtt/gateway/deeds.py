@@ -1,9 +1,12 @@
 """Changes of the registry at somebody's word: each is one transaction with its rows for the audit log, or nothing."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
+from healthsync_mqtt.control.channel import heeded
 from healthsync_mqtt.errors import ConflictError, HealthSyncError, InputError, NotFoundError, UsageError
 from healthsync_mqtt.gateway.callers import Caller, Callers
 from healthsync_mqtt.gateway.problem import HttpError
@@ -28,11 +31,12 @@ class Deed:
 
 
 class Deeds:
-    """Does what callers ask for, and goes by it before they are answered."""
+    """Does what callers ask for; the gateway and the running service go by it before they are answered."""
 
-    def __init__(self, sessions: PersonSessions, callers: Callers) -> None:
+    def __init__(self, sessions: PersonSessions, callers: Callers, data: Path) -> None:
         self._sessions = sessions
         self._callers = callers
+        self._data = data
 
     async def do(self, caller: Caller, work: Callable[[Deed], T]) -> T:
         """Change something. HttpError 400, 404 or 409 for what cannot be done."""
@@ -43,7 +47,7 @@ class Deeds:
             return work(Deed(registry, actor, now_us, with_sessions))
 
         done = await carried_out(self._sessions.changed(change))
-        await self._callers.read_again()
+        await asyncio.gather(self._callers.read_again(), asyncio.to_thread(heeded, self._data))
         return done
 
     async def ask(self, question: Callable[[Registry], T]) -> T:

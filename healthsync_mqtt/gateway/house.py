@@ -144,7 +144,7 @@ class House:
         self.installation = Installation(settings.data, paths.registry_db, paths.summaries_db, audit)
         self.archives = departures.Archives(self.installation)
         self.uploads = Uploads(settings.data, settings.gateway.upload_bytes)
-        self.deeds = Deeds(self.sessions, self.callers)
+        self.deeds = Deeds(self.sessions, self.callers, settings.data)
         self.desk = TokenDesk(issuer, settings.token.lifetime_s)
         exchange = TokenExchange(identities, issuer, audit, lifetime_s=settings.token.access_s)
         self.enrolling = enrolment.Enrolling(self.callers, exchange)

@@ -230,6 +230,9 @@ class MemoryServing:
         if user:
             self.shelf.forget(f"users/{user}/")
 
+    async def heed(self) -> None:
+        """There are no logins."""
+
     async def reload(self, settings: Settings) -> None:
         """There is nothing to go by."""
 

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
-from healthsync_mqtt.control.channel import AdminServer
+from healthsync_mqtt.control.admin_server import AdminServer
 from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.errors import NotFoundError
 

@@ -164,8 +164,6 @@ def forked(words: list[Any], asked: Mapping[str, Any]) -> int | None:
     """The number of a process as ``Popen`` was asked for; None where it has to be started anew."""
     if words[: len(PROGRAM)] != PROGRAM or not all(isinstance(word, str) for word in words):
         return None
-    if set(words[len(PROGRAM) : len(PROGRAM) + 2]) & zygote_program.HEARD:
-        return None
     if any((tuple(asked[name]) if name == "pass_fds" else asked[name]) != value for name, value in PLAIN.items()):
         return None
     environ = dict(os.environ if asked["env"] is None else asked["env"])

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from healthsync_mqtt.control.channel import AdminServer, call
+from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.control import channel
+from healthsync_mqtt.control.admin_server import AdminServer
+from healthsync_mqtt.control.channel import call, heeded
 from healthsync_mqtt.control.service_file import ServiceFile, split_address
 from healthsync_mqtt.errors import NotFoundError, UnavailableError, UsageError
 
@@ -123,3 +126,53 @@ def test_no_gateway_serves_beside_a_bridge_on_an_external_broker(data: Path, run
     assert refused.exit_code == UnavailableError.exit_code
     assert "works on an external broker" in refused.output
     assert "healthsync up" in refused.output
+
+
+async def test_a_change_is_heeded_after_its_commit_and_before_the_command_goes_on(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    place, seen = DataDirectory(data), []
+
+    async def heed(_arguments: dict) -> dict:
+        with place.registry() as registry:
+            seen.append([each.id for each in registry.users()])
+        return {}
+
+    def add(user: str) -> None:
+        with place.changing() as change:
+            change.registry.add_user(user, None, 1)
+            assert not any(user in users for users in seen)
+        assert user in seen[-1]
+
+    with place.registry():
+        pass
+    async with AdminServer(data / "service.sock", {"heed": heed}) as server:
+        describe(data, server.path).write(data)
+        await asyncio.to_thread(add, "alice")
+    assert seen == [["alice"]]
+
+
+async def test_no_change_waits_long_for_a_service_that_hangs_and_none_fails_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    place, asked, let_go = DataDirectory(data), asyncio.Event(), asyncio.Event()
+
+    async def hang(_arguments: dict) -> dict:
+        asked.set()
+        await let_go.wait()
+        return {}
+
+    def add(user: str) -> None:
+        with place.changing() as change:
+            change.registry.add_user(user, None, 1)
+
+    add("alice")
+    monkeypatch.setattr(channel, "HEEDED_WITHIN_S", 0.01)
+    async with AdminServer(data / "service.sock", {"heed": hang}) as server:
+        describe(data, server.path).write(data)
+        assert not await asyncio.to_thread(heeded, data)
+        await asyncio.to_thread(add, "bob")
+        let_go.set()
+    assert asked.is_set()
+    with place.registry() as registry:
+        assert [each.id for each in registry.users()] == ["alice", "bob"]

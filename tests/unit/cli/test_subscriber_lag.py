@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.control.channel import AdminServer
+from healthsync_mqtt.control.admin_server import AdminServer
 from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.testing.log_items import item
