@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 DAY_US: Final = 86_400_000_000
 
 
-class DayPart(NamedTuple):
+class CutDay(NamedTuple):
     """A part of a day, from ``since`` on and before ``until``, in microseconds."""
 
     day: int
@@ -18,7 +18,7 @@ class WholeDays(NamedTuple):
 
     first: int | None
     end: int | None
-    parts: tuple[DayPart, ...]
+    parts: tuple[CutDay, ...]
 
     @classmethod
     def between(cls, since_us: int | None, until_us: int | None) -> "WholeDays":
@@ -26,12 +26,12 @@ class WholeDays(NamedTuple):
         first = None if since_us is None else -(-since_us // DAY_US)
         end = None if until_us is None else until_us // DAY_US
         if since_us is not None and until_us is not None and first is not None and end is not None and first > end:
-            return cls(first, end, (DayPart(end, since_us, until_us),))
+            return cls(first, end, (CutDay(end, since_us, until_us),))
         parts = []
         if first is not None and since_us is not None and since_us % DAY_US:
-            parts.append(DayPart(first - 1, since_us, first * DAY_US))
+            parts.append(CutDay(first - 1, since_us, first * DAY_US))
         if end is not None and until_us is not None and until_us % DAY_US:
-            parts.append(DayPart(end, end * DAY_US, until_us))
+            parts.append(CutDay(end, end * DAY_US, until_us))
         return cls(first, end, tuple(parts))
 
     @property

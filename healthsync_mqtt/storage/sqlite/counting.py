@@ -16,7 +16,7 @@ from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
 from healthsync_mqtt.storage.sqlite.shelves import Shelves
 from healthsync_mqtt.storage.sqlite.statements import statements
-from healthsync_mqtt.storage.whole_days import DayPart, WholeDays
+from healthsync_mqtt.storage.whole_days import CutDay, WholeDays
 
 SQL = statements("counting")
 _INDEX_SQL = statements("index")
@@ -140,7 +140,7 @@ class Counts:
                 return event_id, body, how
         return None
 
-    def _part_of_day(self, asked: dict[str, Any], part: DayPart) -> Iterator[CountedRows]:
+    def _part_of_day(self, asked: dict[str, Any], part: CutDay) -> Iterator[CountedRows]:
         wanted, uncounted = asked | {"since": part.since, "until": part.until}, asked["uncounted"]
         for low, high in self._shelves.with_rows(asked, uncounted, asked["indexed"], part.day, part.day + 1):
             yield from self._scanned(wanted, low, high)
