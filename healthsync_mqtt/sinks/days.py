@@ -69,6 +69,12 @@ class DaysShipping:
         self._sent_before = self._place
         self._unsettled: deque[tuple[float, int]] = deque()
         self._not_before = 0.0
+        self._last = self._place
+        self._trouble = ""
+
+    def status(self) -> dict[str, object]:
+        """What it adds to the sink's status: changes of days that are not there yet, and what they wait for."""
+        return {"days_lag": max(0, self._last - self._place), "days_reason": self._trouble}
 
     def step(self) -> None:
         """Do the next piece, if it is time. StoreError."""
@@ -86,15 +92,15 @@ class DaysShipping:
             step = self._sink.send(days) if days else None
         except ConfigError:  # its token is not there: the sink itself says so
             self._sink.disconnect()
-            self._not_before = now + _AGAIN_S
+            self._not_before, self._trouble = now + _AGAIN_S, "no_token"
             return
         finally:
             self._asks("")
         if step is not None and step.next is not Next.DONE:
-            self._not_before = now + (step.wait_s or _AGAIN_S)
+            self._not_before, self._trouble = now + (step.wait_s or _AGAIN_S), step.reason
             log.warning("sink.days_wait", sink=self._config.name, reason=step.reason)
             return
-        self._place = changes[-1].change
+        self._place, self._trouble = changes[-1].change, ""
         self._unsettled.append((now, self._place))
         self._settle(now)
 
@@ -104,7 +110,8 @@ class DaysShipping:
         if self._days is None:
             return []
         try:
-            if self._days.last_change() < self._place:  # another file: it was made again from the log
+            self._last = self._days.last_change()
+            if self._last < self._place:  # another file: it was made again from the log
                 self._place = 0
                 self._unsettled.clear()
                 self._ledger.keep_days_place(0)

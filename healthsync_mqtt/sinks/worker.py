@@ -109,7 +109,7 @@ def run(data: Path, name: str, part: BridgePart) -> None:
                 shipper.wake(changed)
         if now - told >= _STATUS_S:
             told = now
-            status = shipper.status()
+            status = shipper.status() | ({} if days is None else days.status())
             tell({"status": status})  # every second, changed or not: silence means that this process hangs
             if status != last or now - saved >= _SAVE_S:
                 last, saved = status, now

@@ -176,8 +176,12 @@ def test_what_the_server_does_not_take_now_comes_later(stand: Stand, answer: Ser
     stand.ship(1)
     assert stand.point() is None
     assert stand.ledger.days_place() == 0
+    said = stand.shipping.status()
+    assert said["days_lag"] == 1
+    assert said["days_reason"] in {"unavailable", "unreachable", "unauthorized"}, said
     stand.ship(2)
     assert stand.point() is not None
+    assert stand.shipping.status() == {"days_lag": 0, "days_reason": ""}
 
 
 def test_one_line_that_is_refused_does_not_stop_the_others(stand: Stand) -> None:
