@@ -36,7 +36,7 @@ class DayRecords:
 
     def begin(self, days: Iterable[UserDay]) -> list[UserDay]:
         """Those to be sent. They are known from now on: whatever ends this, the record of a day can be taken away."""
-        sent = [day for day in days if day.figures is not None or day.again or self._knows(day)]
+        sent = [day for day in days if day.figures is not None or self._knows(day)]
         self._ledger.keep_day_points((_series(day), day.day, ("figures",)) for day in sent)
         return sent
 

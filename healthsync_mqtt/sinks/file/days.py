@@ -33,6 +33,8 @@ class FileDays:
     def send(self, days: Sequence[UserDay]) -> SinkStep:
         """See ``port.DaySink``."""
         sent = self._records.begin(days)
+        if not sent:
+            return _DONE
         files = day_files(self._config)
         try:
             files.open()

@@ -35,6 +35,8 @@ class KafkaDays:
     def send(self, days: Sequence[UserDay]) -> SinkStep:
         """See ``port.DaySink``: all of them as one transaction."""
         sent = self._records.begin(days)
+        if not sent:
+            return _DONE
         try:
             self._opened().send([(self._topic, [day_message(day) for day in sent])])
         except KafkaTroubleError as error:

@@ -217,6 +217,10 @@ def test_a_line_of_a_day_says_all_of_it(tmp_path: Path) -> None:
          "figures": {"steps": 100, "sources": ["watch"]}},
         {"user_id": "alice", "type": "steps", "day": "2026-09-21", "op": "delete"},
     ], "and of a day that never was there nothing is said"  # fmt: skip
+    before = (folder.config.path / "days-place.json").stat().st_mtime_ns
+    assert sink.send([steps(9, None)._replace(again=True), steps(9, None, "nobody")]).next is Next.DONE
+    assert len(folder.lines()) == 2
+    assert (folder.config.path / "days-place.json").stat().st_mtime_ns == before, "and nothing is written for it"
     folder.ledger.close()
 
 
