@@ -62,8 +62,8 @@ class SinkLedger:
         self._load()
         #: Persons whom the server deleted since this was opened: what memory has of them is not to be used again.
         self.erasures = 0
-        #: Up to this row, providers that the closed set learned later are no tag.
-        self.adopted: int = database.rows("adopted")[0][0]
+        #: Up to which row the providers of each turn of ``series.LATER`` are no tag.
+        self.adopted: tuple[int, ...] = tuple(seq for (seq,) in database.rows("adoptions"))
 
     @classmethod
     def open(cls, path: Path, *, budget: int = 200) -> Self:

@@ -3,7 +3,8 @@
 What our own formats and adapters write as a provider belongs here; a test compares them.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from healthsync_mqtt.model import event
 
@@ -13,11 +14,17 @@ _FIRST = frozenset({
     "huawei_health", "libre", "omron", "oura", "polar", "samsung_health", "strava", "suunto", "whoop", "withings",
 })  # fmt: skip
 
-#: Learned later. A ledger that is older than them knows up to which row they were no tag (``SinkLedger.adopted``).
-LATER = frozenset({"garmin_fit"})
+#: Learned later, by the turn in which they were: a ledger that is older knows up to which row those of a turn were no
+#: tag (``SinkLedger.adopted``). A new turn is a number more, and a row in a migration of the ledger.
+LATER: Final[Mapping[str, int]] = {
+    "garmin_fit": 0,
+    **dict.fromkeys(
+        ("fhir", "nightscout", "open_mhealth", "openscale", "sleep_as_android", "theengs", "xiaomi", "zepp"), 1
+    ),
+}
 
 #: Providers that a device may name in ``source.provider``; an adapter's own name comes from its topic.
-PROVIDERS = _FIRST | LATER
+PROVIDERS = _FIRST | LATER.keys()
 
 RECORDINGS = frozenset(event.RECORDINGS)
 

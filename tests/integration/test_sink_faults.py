@@ -247,12 +247,6 @@ def test_only_what_consent_covers_now_is_shipped(rig: Rig, server: InfluxDouble)
     assert len(server.points) == 1
 
 
-NO_TAG = {
-    "fhir", "nightscout", "open_mhealth", "openscale", "sleep_as_android", "theengs", "xiaomi", "zepp",
-}  # fmt: skip
-"""Payload formats whose points have no provider: a ledger knows of one time at which providers became tags."""
-
-
 def test_providers_that_our_own_code_writes_are_in_the_closed_set() -> None:
     root = Path(healthsync_mqtt.__file__).parent
     written: set[str] = set()
@@ -272,7 +266,7 @@ def test_providers_that_our_own_code_writes_are_in_the_closed_set() -> None:
                     if isinstance(part, ast.Constant) and isinstance(part.value, str)
                 }
     assert {"garmin_fit", "healthkit", "withings"} <= written
-    assert written - PROVIDERS == NO_TAG
+    assert written - PROVIDERS == set()
 
 
 # -- reading back

@@ -4,7 +4,7 @@ Tags are the user's pseudonym, the device's id, the provider and how it was reco
 list of ``series`` is no tag. Free text (app names, models) goes nowhere. What a value's points are its type says.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -23,8 +23,8 @@ class SeriesBook(Protocol):
     """Which tags a source gets: all of them, or the user's alone once the user's budget of series is spent."""
 
     @property
-    def adopted(self) -> int:
-        """Up to this row, providers of ``providers.LATER`` are no tag."""
+    def adopted(self) -> Sequence[int]:
+        """Up to which row the providers of each turn of ``series.LATER`` are no tag."""
 
     def admit(self, source: SeriesSource) -> bool: ...
 
@@ -55,7 +55,8 @@ class Mapper:
         if origin is not None:
             recording = origin.recording if origin.recording in RECORDINGS else None
             if provider is None and origin.provider in PROVIDERS:
-                provider = None if origin.provider in LATER and seq <= self._book.adopted else origin.provider
+                turn = LATER.get(origin.provider)
+                provider = None if turn is not None and seq <= self._book.adopted[turn] else origin.provider
         source = (type_name, user, device, provider, recording)
         tags = self._tags.get(source) or self._tag(SeriesSource(*source))
         digits = (slot(event_id) + shift) % SLOTS

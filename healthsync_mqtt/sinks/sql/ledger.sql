@@ -81,8 +81,8 @@ UPDATE displaced SET id = sealed(id, user, 'displaced');
 -- name: displace
 INSERT OR REPLACE INTO displaced VALUES (?1, sealed(?2, ?1, 'displaced'), ?3);
 
--- name: adopted
-SELECT seq FROM adopted;
+-- name: adoptions
+SELECT seq FROM adoptions ORDER BY turn;
 
 -- name: save_state
 INSERT OR REPLACE INTO state VALUES (1, ?);

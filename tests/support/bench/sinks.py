@@ -28,7 +28,7 @@ _OUTAGE_S, _RATE = 600, 5_000
 
 
 class _Everyone:
-    adopted = 0
+    adopted: tuple[int, ...] = (0, 0)
 
     def admit(self, _source: SeriesSource) -> bool:
         return True

@@ -51,7 +51,7 @@ def refusal(event: dict[str, Any]) -> tuple[str, str | None]:
 
 
 class Everyone:
-    adopted = 0
+    adopted: tuple[int, ...] = (0, 0)
 
     def admit(self, _source: object) -> bool:
         return True

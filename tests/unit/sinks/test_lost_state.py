@@ -11,7 +11,7 @@ from healthsync_mqtt.sinks.config import Sinks, made
 from healthsync_mqtt.sinks.kinds import known_pseudonyms, open_ledger, open_pseudonyms
 from healthsync_mqtt.sinks.ledger import OwedPoint, SinkLedger
 from healthsync_mqtt.sinks.pseudonym import LostPseudonymError
-from healthsync_mqtt.sinks.series import SeriesSource
+from healthsync_mqtt.sinks.series import LATER, SeriesSource
 
 _OF_THE_FIRST_VERSION = """
 CREATE TABLE refused (
@@ -93,11 +93,12 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> 
         assert ledger.refused_events() == [7]
         assert ledger.admit(SeriesSource("heart_rate", "alice", "watch", None, None))
         assert ledger.shift("alice", "e1") == 3
-        assert ledger.adopted == 10_075
+        assert ledger.adopted == (10_075, 10_075)
         assert ledger.owed() == []
         ledger.close()
     fresh = SinkLedger.open(tmp_path / "fresh.db")
-    assert fresh.adopted == 0
+    assert fresh.adopted == (0, 0)
+    assert set(LATER.values()) == set(range(len(fresh.adopted)))
     fresh.close()
 
 

@@ -37,7 +37,7 @@ NUMBERS = dict.fromkeys((text for of in CATALOGUE.values() for text in of.spread
 class Everyone:
     """A book with room for all."""
 
-    adopted = 0
+    adopted: tuple[int, ...] = (0, 0)
 
     def __init__(self, *, admits: bool = True) -> None:
         self.admits = admits
@@ -130,6 +130,25 @@ def test_tags_come_from_closed_sets_only() -> None:
     assert points(record({"bpm": 72}, source=odd))[0].tags == {"user": SUBJECT, "device": "watch"}
     adapter = record({"bpm": 72}, device=None, provider="fitbit", source={"provider": "healthkit"})
     assert points(adapter)[0].tags == {"user": SUBJECT, "provider": "fitbit"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "adopted", "tag"),
+    [
+        ("garmin_fit", (1, 0), None),
+        ("garmin_fit", (0, 1), "garmin_fit"),
+        ("openscale", (0, 1), None),
+        ("openscale", (1, 0), "openscale"),
+        ("healthkit", (1, 1), "healthkit"),
+    ],
+)
+def test_a_provider_that_joined_later_is_no_tag_of_the_rows_before(
+    provider: str, adopted: tuple[int, int], tag: str | None
+) -> None:
+    book = Everyone()
+    book.adopted = adopted
+    (line,) = Mapper(lambda _user: SUBJECT, book).lines(record({"bpm": 72}, source={"provider": provider}))
+    assert parse(line.text)[0].tags.get("provider") == tag
 
 
 def test_a_source_over_the_budget_shares_the_users_series() -> None:
