@@ -183,6 +183,8 @@ class _EventRule(_Strict):
     each: str = ""
     #: only records in which these paths have these values
     when: dict[str, Any] = {}
+    #: the path at which a record says whose it is: one of the slots of the login
+    slot: str | None = None
     time: _TimeRule
     end: _TimeRule | None = None
     lasts_s: Annotated[float, Field(gt=0)] | None = None
@@ -224,7 +226,7 @@ class _EventRule(_Strict):
         if CATALOGUE[self.type].kind is TimeKind.INTERVAL and self.end is None and self.lasts_s is None:
             message = f"{self.type} is of an interval: say `end:` or `lasts_s:`"
             raise ValueError(message)
-        for path in (self.id, self.app, self.model, *self.when):
+        for path in (self.id, self.app, self.model, self.slot, *self.when):
             if path is not None:
                 _is_path(path)
         return self
@@ -332,7 +334,7 @@ class MappedFormat:
             if any(not _is(_at(record, path), wanted) for path, wanted in rule.when.items()):
                 continue
             holder = record if isinstance(record, dict) else {"": record}
-            other = _other_person(rule.topic, scribe.message.topic, slot)
+            other = _other_person(rule, scribe.message.topic, record, slot)
             if other is not None:
                 yield records.refuse(place, holder, other, rule.type)
                 continue
@@ -366,16 +368,21 @@ def _matches(pattern: str, topic: str) -> bool:
     return len(wanted) == len(levels)
 
 
-def _other_person(pattern: str, topic: str, slot: str | None) -> RefusedError | None:
-    """Why a message is not this login's, where its topic says whose it is."""
-    wanted, levels = pattern.strip("/").split("/"), topic.strip("/").split("/")
-    if "{slot}" not in wanted:
-        return None
-    said = levels[wanted.index("{slot}")]
-    if slot is None:
-        return RefusedError(Reason.NOT_ALLOWED, None, f"whose {printable(said)} is is not declared (--slot)")
-    if said != slot:
-        return RefusedError(Reason.IDENTITY_MISMATCH, None, "the topic is of another than the login's slot")
+def _other_person(rule: _EventRule, topic: str, record: Any, slot: str | None) -> RefusedError | None:
+    """Why a record is not this login's, where its topic or the record says whose it is."""
+    wanted, levels = rule.topic.strip("/").split("/"), topic.strip("/").split("/")
+    said: list[tuple[str | None, object]] = [(None, levels[wanted.index("{slot}")])] if "{slot}" in wanted else []
+    if rule.slot is not None:
+        said.append((rule.slot, _at(record, rule.slot)))
+    ours = set() if slot is None else {each.strip() for each in slot.split(",")}
+    for place, whose in said:
+        if type(whose) not in {str, int}:
+            return RefusedError(Reason.MISSING_FIELD, place, f"{place} says whose it is, and is missing or no name")
+        if not ours:
+            who = "it" if place else printable(str(whose))  # a record's may be an address, or a number of a person
+            return RefusedError(Reason.NOT_ALLOWED, place, f"whose {who} is is not declared (--slot)")
+        if str(whose) not in ours:
+            return RefusedError(Reason.IDENTITY_MISMATCH, place, "that is of another than the login's slot")
     return None
 
 

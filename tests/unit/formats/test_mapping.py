@@ -279,6 +279,19 @@ def test_topics_and_slots() -> None:
     assert shelf(declared(RULE, ignore=["status"]), content, topic="status").told == []
 
 
+def test_a_record_may_say_whose_it_is() -> None:
+    rule = {**RULE, "each": "data[*]", "slot": "who.id"}
+    content = {
+        "data": [{"w": 70 + each, "t": AT, "who": {"id": whose}} for each, whose in enumerate((2, "2", 1, None))]
+    }
+    content["data"].append({"w": 75, "t": AT})
+    anns = shelf(declared(rule), content, login=Declared(slot="ann, 2"))
+    assert [each.value["kg"] for each in anns.told] == [71]  # the second corrects the first
+    assert [why for _, why in anns.refused] == ["identity_mismatch", "missing_field", "missing_field"]
+    assert anns.refused[0][0] == "data[2].who.id"
+    assert [why for _, why in shelf(declared(rule), content).refused][:3] == ["not_allowed"] * 3
+
+
 def test_a_key_may_have_any_letters() -> None:
     rule = {**RULE, "value": {"kg": {"path": '"a.b [x]".w[1]', "unit": "kg"}}}
     assert one(rule, {"a.b [x]": {"w": [1, 71]}, "t": AT})[0].value == {"kg": 71}
@@ -333,9 +346,10 @@ RECORDED = [
     ("shortcut_lines", "shortcuts/lines.json", "", BERLIN, [], [("dates", "bad_time")]),
     ("shortcut_words", "shortcuts/locale.json", "", BERLIN, [],
      [("wann", "bad_time"), ("puls", "wrong_type"), ("distanz", "wrong_type")]),
-    ("healthdata2mqtt", "scales/healthdata2mqtt.txt", "health/", Declared("Europe/Berlin", slot="ann_at_example_org"),
-     [(71.35, "2026-05-03T05:41:22"), ("128/81", "2026-05-03T05:50"), ("118/76", "2026-05-03T05:50:30"),
-      ("121/78", "2026-10-25T00:30")], []),
+    ("healthdata2mqtt", "scales/healthdata2mqtt.txt", "health/",
+     Declared("Europe/Berlin", slot="ann_at_example_org,ann@example.org"),
+     [(71.35, "2026-05-03T05:41:22"), ("128/81", "2026-05-03T05:50"), ("121/78", "2026-10-25T00:30")],
+     [("user", "identity_mismatch")]),
     ("bs440_of_2010", "scales/bs440.txt", "bs440/", Declared("Europe/Berlin", slot="person1"),
      [(71.3, "2026-05-03T05:42:22")], [("", "future_time"), ("", "future_time"), ("", "identity_mismatch")]),
     ("esphome", "ble_gateway/esphome.txt", "", BERLIN,
