@@ -20,13 +20,20 @@ from healthsync_mqtt.client.carriage import Carriage, Load, Mark, MarkFile
 from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.imports.catalogue import read_all
-from healthsync_mqtt.imports.port import Read, Whose
+from healthsync_mqtt.imports.port import PassedOver, Read, Whose
 from healthsync_mqtt.imports.source import digest_of
 from healthsync_mqtt.imports.tally import Tally
 from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.reasons import Reason
 
 _OUTBOX: Final = 6000
 _STOPPED: Final = 130
+_SEE: Final = "see left_out for what is in it"
+_TO_DECLARE: Final = {
+    Reason.NAIVE_TIME.value: "say where its times were told, and import it again: --zone Europe/Berlin",
+    PassedOver.OF_OTHERS.value: "say which user of the scale is meant, and import it again: --slot 1",
+}
+"""What to declare where that is why nothing comes of a file."""
 
 
 @dataclass(slots=True)
@@ -42,10 +49,11 @@ class ImportOutcome:
         self.tally.join(tally)
         if tally.types:
             return
+        fix = next((_TO_DECLARE[word] for word in tally.examples if word in _TO_DECLARE), _SEE)
         examples = [each for examples in tally.examples.values() for each in examples]
         why = f": {examples[0]['place']} ({examples[0]['message']})" if examples else ""
         message = f"{file.name} holds nothing that becomes an event{why}"
-        self.failed.append({"file": str(file), "message": message, "fix": "see left_out for what is in it"})
+        self.failed.append({"file": str(file), "message": message, "fix": fix})
         output.say(message)
 
     def as_dict(self) -> dict[str, Any]:

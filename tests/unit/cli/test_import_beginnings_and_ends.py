@@ -8,7 +8,10 @@ import pytest
 from healthsync_mqtt.cli import imports
 from healthsync_mqtt.cli.import_state import ImportState
 from healthsync_mqtt.client.carriage import Mark
+from healthsync_mqtt.imports.port import LeftOut, PassedOver
+from healthsync_mqtt.imports.tally import Tally
 from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.reasons import Reason
 
 
 def test_a_missing_file_is_told_before_a_device_is_added(
@@ -34,3 +37,20 @@ def test_at_the_end_marks_go_that_were_made_with_another_memory(tmp_path: Path) 
     assert state.mark("two", Declared(), {}).read().events == 5
     assert other.mark("one", Declared(), {}).read().events == 6
     assert len(list((tmp_path / "imports").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("left_out", "declared"),
+    [
+        (LeftOut(Reason.NAIVE_TIME, "sleep[0].startTime", "no offset"), "--zone"),
+        (LeftOut(PassedOver.OF_OTHERS, "message 30", "measured of several people (2)"), "--slot"),
+        (LeftOut(Reason.UNKNOWN_TYPE, "point[0]", "no type here"), "left_out"),
+    ],
+)
+def test_a_file_of_which_nothing_comes_says_what_to_declare(left_out: LeftOut, declared: str) -> None:
+    outcome, tally = imports.ImportOutcome(), Tally()
+    tally.aside(left_out)
+    outcome.add(Path("scale.fit"), tally)
+    (failed,) = outcome.failed
+    assert left_out.text in failed["message"]
+    assert declared in failed["fix"]
