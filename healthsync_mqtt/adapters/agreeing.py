@@ -1,6 +1,7 @@
 """How a user lets an adapter in: the provider's page, the answer that comes back to this machine, the tokens for it."""
 
 import hashlib
+import hmac
 import html
 import secrets
 import socket
@@ -15,11 +16,13 @@ from healthsync_mqtt.adapters.cloud import TokenRefused, Tokens, authorize_url, 
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
 from healthsync_mqtt.adapters.ready import ReadyAdapter
 from healthsync_mqtt.adapters.web import CloudAnswer, Web
-from healthsync_mqtt.errors import DeniedError, InputError, UnavailableError
+from healthsync_mqtt.errors import ConflictError, DeniedError, InputError, UnavailableError
 from healthsync_mqtt.model.base64url import base64url
 
 LASTS_S: Final = 600
 """Seconds that a user has to agree."""
+_BOUND: Final = "~"
+"""In a state, before what it knows of the browser that it was given to."""
 _LATE_US: Final = 60_000_000
 _PATH: Final = "/callback"
 _MOST: Final = 16_384
@@ -34,9 +37,17 @@ class Invitation:
     state: str
 
 
-def invite(book: LinkBook, ready: ReadyAdapter, user: str, redirect: str, now_us: int) -> Invitation:
-    """A page for the user, and what is expected back from it, once, within ten minutes."""
+def invite(
+    book: LinkBook, ready: ReadyAdapter, user: str, redirect: str, now_us: int, *, browser: str = ""
+) -> Invitation:
+    """A page for the user, and what is expected back from it, once, within ten minutes.
+
+    ``browser``: a word that the user's browser keeps; who comes back without it is another one. Nothing: whoever was
+    given the page may come back.
+    """
     state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
+    if browser:
+        state += _BOUND + _mark_of(browser)
     digest = hashlib.sha256(verifier.encode()).digest()
     challenge = base64url(digest)
     capability = ready.adapter.capability
@@ -51,14 +62,23 @@ def invite(book: LinkBook, ready: ReadyAdapter, user: str, redirect: str, now_us
 
 
 def finish(
-    book: LinkBook, web: Web, ready_of: Callable[[str], ReadyAdapter], redirected: str, now_us: int
+    book: LinkBook,
+    web: Web,
+    ready_of: Callable[[str], ReadyAdapter],
+    redirected: str,
+    now_us: int,
+    *,
+    browser: str = "",
 ) -> CloudLink:
     """The link that an answer of a provider makes: ``redirected`` is where it sent the user's browser.
 
-    ConflictError for an answer that was not asked for; DeniedError when the user did not agree. What ``ready_of``
-    raises goes through.
+    ConflictError for an answer that was not asked for, or by another ``browser``; DeniedError when the user did not
+    agree. What ``ready_of`` raises goes through.
     """
     query = {name: values[0] for name, values in parse_qs(urlsplit(redirected).query).items()}
+    _, bound, mark = query.get("state", "").partition(_BOUND)
+    if bound and not hmac.compare_digest(mark.encode(), _mark_of(browser).encode()):
+        raise ConflictError("this was begun in another browser", hint="begin and end it in the same one")
     user, provider, redirect, verifier = book.expected(query.get("state", ""), now_us)
     ready = ready_of(provider)
     if "code" not in query:
@@ -97,6 +117,10 @@ def _enough(ready: ReadyAdapter, tokens: Tokens, scopes: str) -> None:
         )
     if capability.name == "strava" and scopes and "activity:read" not in scopes:
         raise InputError("activities were not agreed to, and nothing else is fetched", hint=_AGAIN)
+
+
+def _mark_of(browser: str) -> str:
+    return base64url(hashlib.sha256(browser.encode()).digest()[:16])
 
 
 class Callback:

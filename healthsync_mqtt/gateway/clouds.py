@@ -1,6 +1,7 @@
 """A user's links to clouds over HTTP, for the user and for admins: seen, begun, and ended."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import Awaitable
 from typing import Annotated
@@ -27,6 +28,7 @@ from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds, carried_out
 from healthsync_mqtt.gateway.link_pool import LinkFiles, LinkPool
+from healthsync_mqtt.gateway.linking import LINK_COOKIE
 from healthsync_mqtt.gateway.lists import written
 from healthsync_mqtt.gateway.openapi import answers, form
 from healthsync_mqtt.gateway.problem import HttpError, not_found
@@ -62,7 +64,7 @@ class Clouds:
 
         return await self._links.call(listed)
 
-    async def invite(self, user: str, provider: str) -> Invitation:
+    async def invite(self, user: str, provider: str, browser: str = "") -> Invitation:
         """Where the user agrees. HttpError 404 for a cloud that is not set up, 409 where nobody can come back."""
 
         def invited(files: LinkFiles) -> Invitation:
@@ -74,7 +76,7 @@ class Clouds:
                     409, "conflict", "users cannot come back from a cloud to here", hint="set gateway.public_url"
                 )
             redirect = f"{ready.hooks.public_url}/v1/link/{provider}/callback"
-            return invite(files.book, ready, user, redirect, _now_us())
+            return invite(files.book, ready, user, redirect, _now_us(), browser=browser)
 
         return await self._links.call(invited)
 
@@ -150,8 +152,16 @@ def routes(deeds: Deeds, clouds: Clouds, keeper: Keeper, admin: Administrator) -
 
         await deeds.do(caller, noted)
         until_us = deeds.now_us() + LASTS_S * 1_000_000
-        invitation = await clouds.invite(user, asked.provider)
-        return written({"provider": asked.provider, "url": invitation.url, "expires_at": iso(until_us)})
+        # Else somebody who was sent the address by another person would have their own cloud fetched for that one.
+        browser = "" if caller.person is None else request.cookies.get(LINK_COOKIE) or secrets.token_urlsafe(24)
+        invitation = await clouds.invite(user, asked.provider, browser)
+        answer = written({"provider": asked.provider, "url": invitation.url, "expires_at": iso(until_us)})
+        if browser:
+            # It comes back from another site, which a cookie that is strict would not survive.
+            answer.set_cookie(
+                LINK_COOKIE, browser, max_age=LASTS_S, path="/", secure=True, httponly=True, samesite="lax"
+            )
+        return answer
 
     @router.delete(
         "/v1/users/{user}/links/{provider}",

@@ -1,7 +1,7 @@
 """The page that a cloud sends a user back to: whoever was invited by `adapter link --public` has agreed there, or not.
 
 The answer is taken once, within ten minutes, and only with the state that was given out with the invitation; what it
-leads to is that user's, whatever the browser says.
+leads to is that user's, whatever the browser says. A link that was begun in a session is ended in the same browser.
 """
 
 import asyncio
@@ -35,6 +35,8 @@ from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.linked.parting import end_links
 from healthsync_mqtt.topics.grammar import is_id
 
+LINK_COOKIE: Final = "__Host-healthsync-link"
+"""What a browser keeps in which a link was begun in a session."""
 _AT_ONCE: Final = 4
 _PAGE: Final = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>HealthSync</title></head>'
@@ -61,7 +63,8 @@ class Linking:
         title = ready.adapter.capability.title
         async with self._callers.trying(peer, f"link/{provider}"), self._turns:
             try:
-                made = await asyncio.to_thread(self._finished, ready, str(request.url))
+                browser = request.cookies.get(LINK_COOKIE, "")
+                made = await asyncio.to_thread(self._finished, ready, str(request.url), browser)
             except ConflictError as error:
                 raise TokenError(str(error)) from None
             except DeniedError:
@@ -71,7 +74,7 @@ class Linking:
         await self._note(made)
         return f"{title} is linked. This page can be closed."
 
-    def _finished(self, ready: ReadyAdapter, redirected: str) -> CloudLink:
+    def _finished(self, ready: ReadyAdapter, redirected: str, browser: str) -> CloudLink:
         """In a thread, with a file of its own: the provider may take its time, and webhooks have none."""
 
         def of(provider: str) -> ReadyAdapter:
@@ -80,7 +83,7 @@ class Linking:
             return ready
 
         with LinkBook.open(self._links.data) as book:
-            return finish(book, self._web, of, redirected, self._sessions.now_us())
+            return finish(book, self._web, of, redirected, self._sessions.now_us(), browser=browser)
 
     async def _note(self, made: CloudLink) -> None:
         def noted(registry: Registry) -> None:

@@ -195,7 +195,7 @@ def test_a_person_links_and_unlinks_a_cloud(scene: Scene) -> None:
     begun = alice.call("POST", path, {"provider": "oura"}, x_csrf_token=alice.csrf)
     assert begun.status == 200, begun.body
     back = urlsplit(scene.cloud.agree(begun.json()["url"]))
-    assert scene.here.web.get(f"{back.path}?{back.query}").status == 200
+    assert alice.get(f"{back.path}?{back.query}").status == 200
     (link,) = [each for each in alice.get(path).json()["links"] if each["provider"] == "oura"]
     assert (link["state"], link["paused"]) == ("ok", False)
     for wrong, status in (({"provider": "nobody"}, 404), ({"provider": "a/b"}, 400), ({}, 400)):
@@ -207,13 +207,39 @@ def test_a_person_links_and_unlinks_a_cloud(scene: Scene) -> None:
     assert {"adapter.invited", "adapter.unlinked"} <= set(scene.here.audited())
 
 
+def test_nobodys_cloud_is_linked_by_an_address_that_another_person_sent(scene: Scene) -> None:
+    """Who begins a link in a session ends it in the same browser: else another's nights would be alice's."""
+    with scene.here.registry() as registry:
+        registry.add_user("carl", "all", 1)
+    alice, other = scene.here.invited("alice"), scene.here.invited("carl")
+    with LinkBook.open(scene.data) as book:
+        before = book.links()
+        for name, each in (("alice", alice), ("carl", other)):
+            begun = each.call("POST", f"/v1/users/{name}/links", {"provider": "oura"}, x_csrf_token=each.csrf)
+            assert begun.status == 200
+            (said,) = [line for line in begun.cookies if "-link=" in line]
+            assert {"httponly", "secure", "samesite=lax", "path=/"} <= {
+                part.strip().lower() for part in said.split(";")
+            }
+        sent = alice.call("POST", "/v1/users/alice/links", {"provider": "oura"}, x_csrf_token=alice.csrf).json()["url"]
+        back, asked = urlsplit(scene.cloud.agree(sent)), len(scene.cloud.log)
+        for stranger in (other, scene.here.web):
+            assert stranger.get(f"{back.path}?{back.query}").status == 401
+        assert "/oauth/token" not in {path for path, _ in scene.cloud.log[asked:]}
+        assert book.links() == before
+        bare = back.query.replace("%7E", "~").partition("~")[0]
+        assert alice.get(f"{back.path}?{bare}").status == 401, "it is all of the state that is expected"
+        assert alice.get(f"{back.path}?{back.query}").status == 200, "and hers is good still"
+        assert book.of("alice", "oura").state == "ok"
+
+
 def test_a_person_pauses_a_link_resumes_it_and_has_it_fetched(scene: Scene) -> None:
     with scene.here.registry() as registry:
         registry.add_user("bob", "all", 1)
     alice, bob = scene.here.invited("alice"), scene.here.invited("bob")
     begun = alice.call("POST", "/v1/users/alice/links", {"provider": "oura"}, x_csrf_token=alice.csrf)
     back = urlsplit(scene.cloud.agree(begun.json()["url"]))
-    assert scene.here.web.get(f"{back.path}?{back.query}").status == 200
+    assert alice.get(f"{back.path}?{back.query}").status == 200
     with LinkBook.open(scene.data) as book:
         link = book.of("alice", "oura")
         path = f"/v1/users/alice/links/{link.provider}"
@@ -240,7 +266,7 @@ def test_an_admin_sees_which_adapters_can_be_linked_and_how_their_links_do(scene
     root, alice = scene.here.admin(), scene.here.invited("alice")
     begun = alice.call("POST", "/v1/users/alice/links", {"provider": "oura"}, x_csrf_token=alice.csrf).json()
     back = urlsplit(scene.cloud.agree(begun["url"]))
-    assert scene.here.web.get(f"{back.path}?{back.query}").status == 200
+    assert alice.get(f"{back.path}?{back.query}").status == 200
     broken = scene.data / "adapters" / "mine.py"
     broken.parent.mkdir(mode=0o700, exist_ok=True)
     broken.write_text("no python")
