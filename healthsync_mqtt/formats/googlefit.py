@@ -86,7 +86,8 @@ class GoogleFit:
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""
         for name, of in _NUMBERS.items():
-            yield FormatEntry(name, of.type, "energy_basal where it is from_bmr" if of.type == "energy_total" else "")
+            of_rest = ("energy_total, energy_basal", "energy_basal where it is from_bmr")
+            yield FormatEntry(name, *(of_rest if of.type == "energy_total" else (of.type, "")))
         yield FormatEntry(_ACTIVITY, "workout", "sleeping and its stages are sleep")
         yield FormatEntry(_SLEEP, "sleep")
 

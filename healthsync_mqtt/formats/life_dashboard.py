@@ -145,7 +145,8 @@ class LifeDashboard:
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""
         for key, of in _MOMENTS.items():
-            yield FormatEntry(f"{key}/state", of.type, "hrv_sdnn on iOS" if of.type == "hrv_rmssd" else "")
+            on_ios = ("hrv_rmssd, hrv_sdnn", "hrv_sdnn on iOS")
+            yield FormatEntry(f"{key}/state", *(on_ios if of.type == "hrv_rmssd" else (of.type, "")))
         for key, (type_, _) in _DAYS.items():
             yield FormatEntry(f"{key}/state", type_, "of the day so far")
         yield FormatEntry(", ".join(f"{key}/state" for key in _HALVES), "blood_pressure", "halves of one record")

@@ -102,7 +102,8 @@ class Openscale:
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""
         for key, (of_weight, percentage) in _TYPES.items():
-            yield FormatEntry(key, of_weight, f"{percentage} in percent" if percentage else "")
+            both = ", ".join(filter(None, (of_weight, percentage)))
+            yield FormatEntry(key, both, f"{percentage} in percent" if percentage else "")
         yield FormatEntry("delete, clear", "what is gone", "all of a minute, everything")
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:
