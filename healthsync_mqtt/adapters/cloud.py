@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import jiter
 
 from healthsync_mqtt.adapters.leaving import Access, Leave
-from healthsync_mqtt.adapters.notices import CloudNotices, RecordQuestion
+from healthsync_mqtt.adapters.notices import CloudNotices, RecordQuestion, json_request
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
 from healthsync_mqtt.model.times import iso
 
@@ -57,8 +57,8 @@ class Asked(NamedTuple):
     number: int = 0
 
 
-Question = tuple[str, Mapping[str, str], Mapping[str, str] | None]
-"""Path, query, and a form where it is sent as one."""
+Question = tuple[str, Mapping[str, str], Mapping[str, Any] | None]
+"""Path, query, and a form where it is sent as one, or a document."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +69,8 @@ class CloudEndpoint:
     there is none. ``slice_s`` is the longest window that is asked for at once. ``by_change``: the window is of the time
     of change and has no end, so that the history comes with the first question, and what is revised later by itself.
     ``each``: an answer only says which records there are; each is asked for by itself, again when what is said of it
-    has changed. ``requested``: what is asked for comes as notices, so that each window of history is asked for once
-    and nothing is polled.
+    has changed. ``as_document``: the form is sent as JSON. ``requested``: what is asked for comes as notices, so that
+    each window of history is asked for once and nothing is polled.
     """
 
     kind: str
@@ -80,6 +80,7 @@ class CloudEndpoint:
     by_change: bool = False
     each: Callable[[Any], Iterable[RecordQuestion]] | None = None
     requested: bool = False
+    as_document: bool = False
 
 
 def token_at(key: str) -> Callable[[Any, Asked], str]:
@@ -235,6 +236,8 @@ class Cloud:
         headers = {"Authorization": f"Bearer {access}", "Accept": "application/json"}
         if form is None:
             return CloudRequest(method="GET", url=url, headers=headers)
+        if endpoint.as_document:
+            return json_request("POST", url, headers, form)
         return CloudRequest(method="POST", url=url, headers=headers | _FORM, body=urlencode(form).encode())
 
     def access(self, client: "CloudClient", tokens: "Tokens", now_us: int) -> Access:

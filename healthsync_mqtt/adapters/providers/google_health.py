@@ -558,6 +558,18 @@ def _listed(kind: str, field: str) -> Callable[[Asked], Question]:
     return question
 
 
+def _energy(asked: Asked) -> Question:
+    """Whole hours, for there is no list of these: one that is not over would be another amount each time."""
+    start = asked.start // _HOUR_S * _HOUR_S
+    end = max(asked.end // _HOUR_S * _HOUR_S, start + _HOUR_S)
+    document = {"range": {"startTime": utc_time(start), "endTime": utc_time(end)}, "windowSize": f"{_HOUR_S}s"}
+    page = {"pageToken": asked.page} if asked.page else {}
+    return "/v4/users/me/dataTypes/total-calories/dataPoints:rollUp", {}, document | page
+
+
+_HOUR_S: Final = 3_600
+
+
 def _judged(answer: CloudAnswer, document: Any) -> Failed | None:
     failed = judged(answer, document)
     if failed is None or not isinstance(document, dict):
@@ -578,11 +590,20 @@ CLOUD: Final = Cloud(
     base_url="https://health.googleapis.com",
     auth_url="https://accounts.google.com/o/oauth2/v2/auth",
     token_url="https://oauth2.googleapis.com/token",  # noqa: S106  # an address
-    endpoints=tuple(
+    endpoints=(
+        *(
+            CloudEndpoint(
+                kind=kind, question=_listed(kind, field), following=token_at("nextPageToken"), slice_s=14 * 86_400
+            )
+            for kind, field in _ASKED
+        ),
         CloudEndpoint(
-            kind=kind, question=_listed(kind, field), following=token_at("nextPageToken"), slice_s=14 * 86_400
-        )
-        for kind, field in _ASKED
+            kind="total-calories",
+            question=_energy,
+            following=token_at("nextPageToken"),
+            slice_s=13 * 86_400,
+            as_document=True,
+        ),
     ),
     tokens=TokenManners(extra={"access_type": "offline", "prompt": "consent"}),
     judge=_judged,
