@@ -57,7 +57,7 @@ class ExtensionPoint(Generic[T]):
                 part = load()
                 if self.name(part) in found:
                     raise InputError(f"there is another {self.called} {self.name(part)}")  # noqa: TRY301  # as below
-            except Exception as error:  # noqa: BLE001  # a module of somebody else's: whatever it raises
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # a module of somebody else's: whatever it raises
                 broken.append(BrokenModule(where, f"{type(error).__name__}: {error}"))
             else:
                 found[self.name(part)] = part

@@ -123,7 +123,7 @@ ELSEWHERE = {
     "oura/subscription_renew_gone": "test_subscribing", "oura/subscription_create": "test_subscribing",
     "strava/subscription_create": "test_subscribing", "google_health/subscriber_create": "test_google_subscriber",
     "polar/webhook_created": "test_subscribing", "polar/webhook_exists": "test_subscribing",
-    "polar/user_register_conflict": "who is registered already is: test_lives",
+    "polar/user_register_conflict": "test_refusals",
     "polar/user_delete": "test_parting", "whoop/revoke_access": "test_parting", "garmin/deregister": "test_parting",
 }  # fmt: skip
 """Other answers without data, and where it is tried what comes of them."""

@@ -92,3 +92,13 @@ def test_who_says_too_often_and_not_how_long_is_left_alone_for_longer_each_time(
     assert here.sync(asked=False) == {"state": "rate_limited"}
     here.now_us += 3 * SECOND_US
     assert here.sync(asked=False)["state"] == "ok"
+
+
+def test_a_user_who_is_registered_at_polar_already_is_a_user(rig: Callable[..., Rig]) -> None:
+    here = rig("polar")
+    here.link()
+    here.cloud.manners.fixed["/v3/users"] = answer(409, {"status": 409, "errorType": "conflict"})
+    assert here.sync()["state"] == "ok"
+    here.cloud.manners.fixed["/v3/users"] = answer(503, {})
+    here.link("bob")
+    assert here.sync("bob")["state"] == "error", "without a registration nothing can be asked for"
