@@ -35,8 +35,8 @@ export interface DeviceClientOptions {
 
 /** Something that clients of one outbox tell each other. */
 export type Shared =
-  /** Rows of these keys were put, and are counted apart. */
-  | { readonly put: readonly [first: number, behind: number] }
+  /** Rows were put; at these keys a batch ends, for what somebody waits for is counted apart. */
+  | { readonly put: readonly [] | readonly [first: number, behind: number] }
   /** A receipt settled these. */
   | { readonly settled: Settled };
 
@@ -228,7 +228,7 @@ export class DeviceClient {
       call.keys.push(...keys);
       if (this.stop.signal.aborted) call.fail(closedError(this.lastError));
     }
-    this.others?.tell({ put: [first, last + 1] });
+    this.others?.tell({ put: call === undefined ? [] : [first, last + 1] });
     this.ledger.changed.set();
   }
 

@@ -70,6 +70,26 @@ describe("tabs with one outbox", () => {
     await second.close();
   });
 
+  it("send in few batches what another was given one by one, and nobody waits for", async () => {
+    const origin = new Origin();
+    let come: () => void = () => undefined;
+    const away = new Promise<void>((resolve) => (come = resolve));
+    const transport = new ScriptedTransport(async ({ ids }) => {
+      await away;
+      return allStored(ids.length, 1);
+    });
+    const [sender, page] = [origin.tab(transport).start(), origin.tab(answering()).start()];
+    for (const each of readings(200)) await page.enqueue(each);
+
+    come();
+
+    assert.equal(await page.drain(), true);
+    assert.equal(transport.sent.flatMap(({ ids }) => ids).length, 200);
+    assert.ok(transport.sent.length <= 8, `${transport.sent.length} batches`);
+    await sender.close();
+    await page.close();
+  });
+
   it("say that it is not known where the one that sent ended without a word", async () => {
     const origin = new Origin();
     const [dead, alive] = [new IndexedDbOutbox({ name: origin.name }), origin.tab(answering())];
