@@ -30,10 +30,16 @@ export class DeniedError extends HealthSyncError {}
 /** It could not be done now: no network, an overloaded or stopping service. Ask again, after `retryAfterMs` if it is there. */
 export class UnavailableError extends HealthSyncError {
   readonly retryAfterMs: number | undefined;
+  /** The service said so itself: it can be reached, and whatever is in the way is not what was sent. */
+  readonly answered: boolean;
 
-  constructor(message: string, detail: ErrorDetail & { readonly retryAfterMs?: number | undefined } = {}) {
+  constructor(
+    message: string,
+    detail: ErrorDetail & { readonly retryAfterMs?: number | undefined; readonly answered?: boolean | undefined } = {},
+  ) {
     super(message, { reason: "unavailable", ...detail });
     this.retryAfterMs = detail.retryAfterMs;
+    this.answered = detail.answered ?? false;
   }
 }
 

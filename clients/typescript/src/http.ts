@@ -198,12 +198,11 @@ export async function errorOf(answer: Response): Promise<HealthSyncError> {
       return new SyncTokenError(problem.detail, detail);
     case 413:
       return new TooLargeError(problem.detail);
-    case 408:
-    case 429:
+    case 408: // a smaller one may come in time
       return new UnavailableError(problem.detail, { ...detail, retryAfterMs: retryAfterMs(answer) });
   }
-  if (answer.status >= 500)
-    return new UnavailableError(problem.detail, { ...detail, retryAfterMs: retryAfterMs(answer) });
+  if (answer.status === 429 || answer.status >= 500)
+    return new UnavailableError(problem.detail, { ...detail, retryAfterMs: retryAfterMs(answer), answered: true });
   return new ProblemError(problem);
 }
 

@@ -148,7 +148,8 @@ export class Sender {
     await this.settling;
     this.over = true; // what is answered later is asked again, and is a duplicate then
     const unanswered = [...this.inFlight].map((sent) => sent.entries.length);
-    if (!signal.aborted) this.ledger.ended(unanswered, this.progress);
+    const answered = error instanceof UnavailableError && error.answered;
+    if (!signal.aborted && !answered) this.ledger.ended(unanswered, this.progress);
     return signal.aborted ? undefined : error;
   }
 

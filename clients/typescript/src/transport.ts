@@ -2,7 +2,7 @@
 
 import type { HealthSyncError } from "./errors.js";
 import { DeniedError, ProblemError, UnavailableError } from "./errors.js";
-import { errorOf, type HttpApi, json } from "./http.js";
+import { anonymous, errorOf, type HttpApi, json } from "./http.js";
 import { toldBy, type Told } from "./receipt.js";
 
 /** One live connection, or what stands for one. It never comes back once it has ended. */
@@ -28,6 +28,9 @@ export interface Transport {
 
 /** Events over HTTP: each batch is a request, and its answer the receipt. `api` is called by the device's login. */
 export class HttpTransport implements Transport {
+  /** The last batch got no answer: before the next one it is asked whether anybody is there, as a connection would tell. */
+  private lost = false;
+
   constructor(
     private readonly api: HttpApi,
     readonly maxInFlight = 2,
@@ -35,6 +38,7 @@ export class HttpTransport implements Transport {
 
   async connect(signal: AbortSignal): Promise<Link> {
     await this.api.authorization.headers("POST"); // who has no login that is good is told here
+    if (this.lost) await this.look(signal);
     const gone = new AbortController();
     const end = (): void => gone.abort();
     signal.addEventListener("abort", end);
@@ -49,6 +53,15 @@ export class HttpTransport implements Transport {
     };
   }
 
+  private async look(signal: AbortSignal): Promise<void> {
+    await this.api
+      .as(anonymous)
+      .request("GET", "/v1/session/ways", { signal })
+      .catch((error: unknown) => {
+        if (signal.aborted || (error instanceof UnavailableError && !error.answered)) throw error;
+      });
+  }
+
   private async send(body: string, signal: AbortSignal): Promise<Told> {
     const headers = { "content-type": "application/json" };
     const answer = await this.api
@@ -58,8 +71,10 @@ export class HttpTransport implements Transport {
         if (error instanceof ProblemError && error.status === 403) {
           throw new DeniedError(error.message, { reason: error.reason, hint: error.hint });
         }
+        if (error instanceof UnavailableError && !error.answered) this.lost = true;
         throw error;
       });
+    this.lost = false;
     const told = toldBy(await json(answer.clone()));
     if (told) return told;
     if (answer.status === 422) throw await errorOf(answer);

@@ -17,7 +17,6 @@ from healthsync_mqtt.testing.log_items import item
 from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, progress
 from tests.support.gateway import Browser
-from tests.support.patience import wait_until
 from tests.support.service import Service
 from tests.support.web import Web
 
@@ -34,6 +33,8 @@ _POINTS = 500_000
 _AT_ONCE = 10_000
 _YEAR_US = 365 * 86_400_000_000
 _TARGET_MS = 1_500
+_DAYS = 360
+_LOOKS = 1_200
 _FRAMES = 50
 
 
@@ -54,7 +55,12 @@ def year(setting: Setting) -> list[Result]:
         browser = Browser(web)
         browser.get(service.cli("user", "invite", "alice")[0]["url"].removeprefix(web.url))
         since = (end - timedelta(days=364)).date().isoformat()
-        wait_until(lambda: _worked_out(browser, since) > 360, 600.0)
+        for _ in range(_LOOKS):  # all is read before the first day is worked out
+            if _worked_out(browser, since) > _DAYS:
+                break
+            time.sleep(1.0)
+        else:
+            raise AssertionError("its days are not worked out")
         progress("  its days are worked out")
         link = service.cli("user", "invite", "alice")[0]["url"]
         told = _paced(link)
