@@ -245,6 +245,7 @@ class SummaryFile:
         if number is None:
             return
         with self._writing():
+            self._run("keep_last_change", [()])
             for each in ("forget_parts", "forget_touched", "forget_days", "clear", "forget_person", "forget_name"):
                 self._run(each, [(number,)])
             self._run("forget_unused", [()])

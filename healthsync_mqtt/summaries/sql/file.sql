@@ -90,7 +90,7 @@ FROM day WHERE user = ? AND day = ? AND type = ?
 INSERT OR REPLACE INTO day (user, day, type, at_us, offset_us, figures, moments, change)
 VALUES (
     ?1, ?2, ?3, ?4, ?5, sealed(?6, (SELECT name FROM names WHERE no = ?1), 'day', ?2, ?3), ?7,
-    (SELECT coalesce(max(change), 0) + 1 FROM day)
+    (SELECT max(birth.changes, (SELECT coalesce(max(change), 0) FROM day)) FROM birth) + 1
 )
 
 -- name: seal_days
@@ -114,7 +114,10 @@ SELECT change, user, type, day, at_us, offset_us, opened(figures, (SELECT name F
 FROM day WHERE change > ? ORDER BY change LIMIT ?
 
 -- name: last_change
-SELECT coalesce(max(change), 0) FROM day
+SELECT (SELECT max(birth.changes, (SELECT coalesce(max(change), 0) FROM day)) FROM birth)
+
+-- name: keep_last_change
+UPDATE birth SET changes = (SELECT max(birth.changes, (SELECT coalesce(max(change), 0) FROM day)) FROM birth)
 
 -- name: shown
 SELECT user, opened(digest, (SELECT name FROM names WHERE no = user), 'shown') FROM shown
@@ -136,12 +139,12 @@ DELETE FROM part
 DELETE FROM touched
 
 -- name: empty_days
-UPDATE day SET figures = x'', change = numbered.no + (SELECT max(change) FROM day) FROM (
+UPDATE day SET figures = x'', change = numbered.no + (SELECT max(birth.changes, (SELECT coalesce(max(change), 0) FROM day)) FROM birth) FROM (
     SELECT user, day, type, row_number() OVER () AS no FROM day WHERE length(figures) > 0
 ) AS numbered WHERE day.user = numbered.user AND day.day = numbered.day AND day.type = numbered.type
 
 -- name: empty_days_of
-UPDATE day SET figures = x'', at_us = 0, offset_us = NULL, change = numbered.no + (SELECT max(change) FROM day) FROM (
+UPDATE day SET figures = x'', at_us = 0, offset_us = NULL, change = numbered.no + (SELECT max(birth.changes, (SELECT coalesce(max(change), 0) FROM day)) FROM birth) FROM (
     SELECT user, day, type, row_number() OVER () AS no FROM day WHERE user = ?1 AND type = ?2 AND length(figures) > 0
 ) AS numbered WHERE day.user = numbered.user AND day.day = numbered.day AND day.type = numbered.type
 

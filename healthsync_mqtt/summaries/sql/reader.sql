@@ -2,7 +2,7 @@
 SELECT id FROM birth
 
 -- name: last_change
-SELECT coalesce(max(change), 0) FROM day
+SELECT (SELECT max(birth.changes, (SELECT coalesce(max(change), 0) FROM day)) FROM birth)
 
 -- name: changes_after
 SELECT change, user.name, type.name, day FROM day

@@ -247,3 +247,24 @@ def test_times_and_numbers_of_several_fields_are_fields(stand: Stand) -> None:
         "start_s": 1_767_571_200.0, "duration_s": 60.0, "systolic_mean": 120.0, "systolic_count": 2.0,
         "at_s": 1_767_571_201.0, "sources": 2.0,
     }  # fmt: skip
+
+
+def test_who_is_forgotten_takes_no_number_along(stand: Stand) -> None:
+    """A number that came again would be behind the place: the day that has it was never sent, or all were again."""
+    stand.store(item("a"), *(item(f"b{n}", "bob", start_us=NOW_US + n * DAY_US) for n in range(5)))
+    stand.ship()
+    before = stand.file.last_change()
+    assert stand.ledger.days_place() == before
+    stand.file.agree("bob", "", lambda _user, _type: None)
+    stand.ship()
+    stand.file.forget_person("bob")
+    assert stand.file.last_change() == stand.ledger.days_place() > before
+    requests = stand.bucket.requests
+    stand.ship()
+    assert stand.bucket.requests == requests, "nobody else's days are sent again"
+    stand.store(item("late", start_us=NOW_US + DAY_US))
+    stand.ship()
+    assert stand.point(day=1) is not None
+    stand.file.agree("alice", "", lambda _user, _type: None)
+    stand.ship()
+    assert stand.point() is None
