@@ -245,7 +245,7 @@ class Fetch:
         try:
             document, _ = await self.page(_about_whom(path), Asked(0, 0))
         except FetchStoppedError as stopped:
-            self.pass_over(stopped, _ACCOUNT)
+            self.pass_over(stopped, "time zone")
             return
         zone = word_in(document, key)
         try:
