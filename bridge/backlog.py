@@ -268,13 +268,12 @@ def _work_by_user(waiting: Iterable[WaitingDelivery]) -> Counter[str]:
 
 def _few(waiting: Iterable[WaitingDelivery], *, shared: bool) -> list[WaitingDelivery]:
     """What is of those who have little, where others have more; nobody's order changes when it goes first."""
-    sent = Counter(map(_user_of, waiting))
-    light = {user for user, count in sent.items() if count <= LIGHT}
-    if not light or len(light) == len(sent):
+    spent = _work_by_user(waiting)
+    light = {user for user, work in spent.items() if work <= LIGHT}
+    if not light or len(light) == len(spent):
         return []
     few = [each for each in waiting if each.delivery.origin.user in light]
-    spent = _work_by_user(few)
-    few = [each for each in few if spent[each.delivery.origin.user] <= LIGHT]
+    sent = Counter(map(_user_of, waiting))
     while few and not shared:
         count, users = Counter(map(_source_of, few)), Counter(map(_user_of, few))
         of_source = Counter(map(_source_of, waiting))

@@ -52,7 +52,7 @@ log = get_logger("bridge")
 PART_EVENTS: Final = 100
 """Events of a long message in one commit, as long as it takes to write them nobody else is acknowledged."""
 _AHEAD: Final = 2 * GROUP_EVENTS
-"""Work of commits that waits before nothing more is decoded beside the loop: it would only take the interpreter."""
+"""Work of commits that waits before no more is read of who has much, or decoded: it would only take time from them."""
 _RETRY_FIRST_S = 0.1
 _RETRY_MOST_S = 5.0
 _LOCKED_OUT_S = 1.0
@@ -218,6 +218,8 @@ class Pipeline:
         source = deliveries[0].source
         self._count_in(source, origin.user, held_before)
         self._schedule()
+        if self._waiting.work > _AHEAD:
+            self._pressure.ahead(much=True)
         return self._pressure.hold(source, origin.user)
 
     def store(self, delivery: Delivery, decoded: Decoded, chore: Chore) -> None:
@@ -525,6 +527,8 @@ class Pipeline:
         except Exception as failure:  # noqa: BLE001  # the same
             self._give_up(failure)
             return
+        if self._waiting.work <= _AHEAD // 2:
+            self._pressure.ahead(much=False)
         self._aside.go_on()
         for source in self._pressure.freed():
             source.resume()

@@ -1,7 +1,8 @@
 """How much waits for its commit, and who is read no further for it. Pure.
 
 A source has a share: what one commit takes. When all together hold more than the limit, only users of whom little waits
-are read on, out of a reserve; so those who fill the backlog hold nobody up who sends little. A user is counted over all
+are read on, out of a reserve; so those who fill the backlog hold nobody up who sends little. The same where what waits
+is more than two commits, in however few bytes: to read on would only take time from them. A user is counted over all
 connections: coming back with a new one changes nothing.
 """
 
@@ -35,6 +36,8 @@ class Pressure:
         self._little = 0
         #: over the limit, and not at half of it yet
         self._full = False
+        #: more work of commits waits than is of use
+        self._ahead = False
         #: who was told to read no more, with the user it sends for as far as that is known
         self._waiting: dict[Source, str | None] = {}
         self._of_user: dict[str, dict[Source, None]] = {}
@@ -70,6 +73,12 @@ class Pressure:
         self._change(user, -size)
         if user in self._of_user and self._is_little(user):
             self._perhaps.update(self._of_user[user])
+
+    def ahead(self, *, much: bool) -> None:
+        """Whether so much work of commits waits that reading more of it would only take time from them."""
+        if self._ahead and not much:
+            self._perhaps.update(dict.fromkeys(self._waiting))
+        self._ahead = much
 
     def room(self, delivery: Delivery) -> bool:
         """Whether a delivery that waits undecoded may be decoded: it takes more memory then."""
@@ -120,6 +129,8 @@ class Pressure:
 
     def _is_behind(self, user: str | None) -> bool:
         """Whether all together hold so much that this user waits for it."""
+        if self._ahead and user is not None and not self._is_little(user):
+            return True
         if not self._full:
             return False
         return user is None or not self._is_little(user) or self._little > self._limit // RESERVE

@@ -14,7 +14,7 @@ from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, StoreError
 from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
-from healthsync_mqtt.mqtt.codec import encode_publish
+from healthsync_mqtt.mqtt.codec import encode, encode_publish
 from healthsync_mqtt.mqtt.codec.packets import Connect, Puback, Publish, Pubrec
 from tests.support.accounts import ONLY_ROOT
 from tests.support.inprocess import Bystander, House, opened
@@ -119,10 +119,34 @@ async def test_t31_a_flood_is_slowed_down_and_loses_nothing(house: House, bob: B
     await house.until(house.door.rates.limited, "the flood is noticed")
     await bob.goes_on()
     (shown,) = [each for each in house.service.report().as_json()["limited"] if each["name"] == alice.client_id]
-    assert shown["kind"] == "client"
+    assert (shown["kind"], shown["by"]) == ("client", "messages")
     await acknowledged(peer, 250)
     await peer.publish(alice.events, event("one-more"))
     assert len(house.stored("alice")) == 251
+    await house.still_serves(bob)
+
+
+async def test_t31_who_asks_for_much_work_is_named_and_what_it_is(house: House, bob: Bystander) -> None:
+    """Acknowledgements are no messages, and frames of somebody who has not logged in are nobody's; both are work."""
+    alice = house.device("alice")
+    peer = await house.connect(alice)
+    stranger = await Peer.open(house.ready.wss, tls=house.tls)
+    house.peers.append(stranger)
+    stranger.writer.write(
+        b"GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Protocol: mqtt\r\n\r\n"
+    )
+    assert b"101" in (await stranger.reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0]
+
+    def shown() -> set[tuple[str, str, str]]:
+        return {(each["kind"], each["name"], each["by"]) for each in house.service.report().as_json()["limited"]}
+
+    assert shown() == set()
+    peer.writer.write(encode(Puback(7)) * 12_000)
+    stranger.writer.write(b"\x82\x80\0\0\0\0" * 4_000)
+    named = {("client", alice.client_id, "work"), ("address", "127.0.0.1", "work")}
+    await house.until(lambda: shown() == named, "both are named")
     await house.still_serves(bob)
 
 

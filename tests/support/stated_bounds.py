@@ -8,6 +8,7 @@ from typing import Final
 
 STATED: Final[dict[str, str]] = {
     "commit.work": "bridge.group:GROUP_EVENTS",
+    "commit.ahead": "bridge.pipeline:_AHEAD",
     "commit.portion": "bridge.group:PORTION",
     "commit.felt": "bridge.backlog:MUCH",
     "commit.little": "bridge.backlog:LIGHT",

@@ -69,6 +69,9 @@ if TYPE_CHECKING:
 _CONTROL: Final = 6
 _EVENT: Final = 7  # with its share of a commit; one of 200 bytes takes 12 in all
 _BYTES: Final = 5  # a payload costs its length >> this
+_GZIP: Final = b"\x1f\x8b"
+_TIMES: Final = 100
+"""So many times its length a gzip payload may say that it unfolds to; what says more is refused for less."""
 _MESSAGE: Final = 100
 _RELAYED: Final = 200  # with the router's part, which it takes in rounds of its own
 _FILTER: Final = 80
@@ -152,11 +155,13 @@ class Protocol:
         """Handle packets for about so much work, at least one."""
         packets, own, events, source = self._packets, self._own, self._events, self._source
         pop, append, five, make = packets.popleft, events.append, self.five, tuple.__new__
-        spent = taken = 0
-        while packets and spent < work:
+        spent = taken = folded = 0
+        while packets and spent + folded < work:
             packet = packets[0]
             if type(packet) is Publish:
                 topic, payload, qos, retain, _, packet_id, properties = packet
+                if payload.startswith(_GZIP):  # what it is charged is known when it is unfolded, behind this run
+                    folded += min(int.from_bytes(payload[-4:], "little"), _TIMES * len(payload)) >> _BYTES
                 origin = own.get(topic)
                 if origin is not None and not retain and (not five or (qos < 2 and properties is NO_PROPERTIES)):
                     pop()

@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import psutil
 
@@ -124,76 +125,58 @@ def latency(setting: Setting) -> list[Result]:
 
 def subscribers(setting: Setting) -> list[Result]:
     """The same, while many listen to the canonical events of other users."""
-    rows = []
-    for count in (0, 300, 1_000):
-        data = setting.data(f"subscribers-{count}")
-        who = logins(data, users=10, devices=10)
-        listening = readers(data, count)
-        with Service(data, env=OPEN_LIMITS) as service:
-            task = {"mode": "hold", "address": service.mqtt, "subscribe": True}
-            held = start(task | {"logins": [asdict(login) for login in listening]})
-            assert held.stdout
-            held.stdout.readline()
-            generate(service.mqtt, who, mode="paced", run="warm", rate=1000, messages=1000)
-            measured = []
-            for turn in range(setting.repeats):
-                messages = int(1000 * setting.seconds)
-                found = generate(service.mqtt, who, mode="paced", run=f"s{turn}", rate=1000, messages=messages)
-                progress(f"  {count} subscribers: p50 {found['p50_ms']:.2f} ms, p99 {found['p99_ms']:.2f} ms")
-                measured.append(found)
-            finish(held)
-        values = [found["p50_ms"] for found in measured]
-        rows.append(
-            Result(
-                row="subscribers",
-                work=f"PUBACK p50, 1,000 events/s, {count:,} subscribers of another user each",
-                unit="ms",
-                values=values,
-                target="≤ 3 ms",
-                met=statistics.median(values) <= 3.0,
-                detail={"runs": measured},
-            )
-        )
-    return rows
+    return [
+        _held(setting, "subscribers", f"{count:,} subscribers of another user each", "≤ 3 ms", count)
+        for count in (0, 300, 1_000)
+    ]
 
 
 def devices(setting: Setting) -> list[Result]:
     """The same, while many devices are connected that have a session and a subscription, and do nothing."""
-    rows = []
-    for count in (0, 10_000 if setting.full else 2_000):
-        data = setting.data(f"devices-{count}")
-        who = logins(data, users=10, devices=10)
+    return [
+        _held(setting, "devices", f"{count:,} more devices connected, each with a session", "≤ 3 ms, flat", count)
+        for count in (0, 10_000 if setting.full else 2_000)
+    ]
+
+
+def _held(setting: Setting, row: str, beside: str, target: str, count: int) -> Result:
+    """PUBACKs of a steady rate beside so many connections, and the service's processor time, which no load changes."""
+    data = setting.data(f"{row}-{count}")
+    who = logins(data, users=10, devices=10)
+    held: list[dict[str, Any]]
+    task: dict[str, Any] = {"mode": "hold", "subscribe": True}
+    if row == "subscribers":
+        held = [asdict(login) for login in readers(data, count)]
+    else:
         others = logins(data, users=100, devices=count // 100, named="h") if count else []
-        with Service(data, env=OPEN_LIMITS) as service:
-            task = {"mode": "hold", "address": service.mqtt, "subscribe": True, "clean": False}
-            held = start(task | {"logins": [asdict(each) | {"topic": each.receipts} for each in others]})
-            assert held.stdout
-            held.stdout.readline()
-            generate(service.mqtt, who, mode="paced", run="warm", rate=1000, messages=1000)
-            measured, busy = [], []
-            process = psutil.Process(service.pid)
-            for turn in range(setting.repeats):
-                before = sum(process.cpu_times()[:2])
-                messages = int(1000 * setting.seconds)
-                found = generate(service.mqtt, who, mode="paced", run=f"h{turn}", rate=1000, messages=messages)
-                busy.append((sum(process.cpu_times()[:2]) - before) / messages * 1e6)
-                progress(f"  {count:,} devices: p50 {found['p50_ms']:.2f} ms, {busy[-1]:.0f} us of CPU an event")
-                measured.append(found)
-            finish(held)
-        values = [found["p50_ms"] for found in measured]
-        rows.append(
-            Result(
-                row="devices",
-                work=f"PUBACK p50, 1,000 events/s, {count:,} more devices connected, each with a session",
-                unit="ms",
-                values=values,
-                target="≤ 3 ms, flat",
-                met=statistics.median(values) <= 3.0,
-                note=f"{statistics.median(busy):.0f} us of the service's CPU an event",
-                detail={"runs": measured, "cpu_us": busy},
-            )
-        )
-    return rows
+        held = [asdict(each) | {"topic": each.receipts} for each in others]
+        task["clean"] = False
+    with Service(data, env=OPEN_LIMITS) as service:
+        holding = start(task | {"address": service.mqtt, "logins": held})
+        assert holding.stdout
+        holding.stdout.readline()
+        generate(service.mqtt, who, mode="paced", run="warm", rate=1000, messages=1000)
+        measured, busy = [], []
+        process = psutil.Process(service.pid)
+        for turn in range(setting.repeats):
+            before = sum(process.cpu_times()[:2])
+            messages = int(1000 * setting.seconds)
+            found = generate(service.mqtt, who, mode="paced", run=f"{row[0]}{turn}", rate=1000, messages=messages)
+            busy.append((sum(process.cpu_times()[:2]) - before) / messages * 1e6)
+            progress(f"  {count:,} {row}: p50 {found['p50_ms']:.2f} ms, {busy[-1]:.0f} us of CPU an event")
+            measured.append(found)
+        finish(holding)
+    values = [found["p50_ms"] for found in measured]
+    return Result(
+        row=row,
+        work=f"PUBACK p50, 1,000 events/s, {beside}",
+        unit="ms",
+        values=values,
+        target=target,
+        met=statistics.median(values) <= 3.0,
+        note=f"{statistics.median(busy):.0f} us of the service's CPU an event",
+        detail={"runs": measured, "cpu_us": busy},
+    )
 
 
 def depth(setting: Setting) -> list[Result]:

@@ -10,16 +10,21 @@ from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.mqtt.codec import encode, encode_publish, v5
 from healthsync_mqtt.mqtt.codec.packets import (
     Auth,
+    Connack,
     Connect,
+    ConnectCode,
     Disconnect,
     Pingreq,
+    Pingresp,
     Properties,
     Property,
     Puback,
     Pubcomp,
     Pubrec,
     Pubrel,
+    Suback,
     Subscribe,
+    Unsuback,
     Unsubscribe,
     Will,
 )
@@ -83,6 +88,37 @@ def _events(login: Login) -> bytes:
         encode_publish(login.topic.encode(), (event % f"{run}-{number}").encode(), 1, False, False, number)
         for number in range(1, 200)
     )
+
+
+def _batches(login: Login) -> bytes:
+    """Good events, five hundred a message, whose ids are new with each connection."""
+    run = os.urandom(4).hex()
+    made = {"type": "heart_rate", "start_time": "2026-01-01T00:00:00Z", "value": {"bpm": 60}}
+    batches = ([made | {"id": f"{run}-{batch}-{number}"} for number in range(500)] for batch in range(40))
+    topic = login.topic.encode()
+    return b"".join(
+        encode_publish(topic, gzip.compress(json.dumps(batch).encode()), 1, False, False, number)
+        for number, batch in enumerate(batches, 1)
+    )
+
+
+def _released(login: Login) -> bytes:
+    """Events of QoS 2, each released at once; their retain flag is to be ignored."""
+    event = b'{"id":"released","type":"heart_rate","start_time":"2026-01-01T00:00:00Z","value":{"bpm":60}}'
+    return _filled(encode_publish(login.topic.encode(), event, 2, True, False, 1) + encode(Pubrel(1)))
+
+
+SERVERS = (
+    encode(Connack(False, ConnectCode.ACCEPTED)),
+    encode(Suback(1, (1,))),
+    encode(Unsuback(1)),
+    encode(Pingresp()),
+)
+"""What servers send; each ends the connection of a client that sends it."""
+
+
+def _servers(login: Login) -> bytes:
+    return _filled(SERVERS[sum(login.client_id.encode()) % len(SERVERS)])
 
 
 def _packet(packet: bytes) -> Callable[[Login], bytes]:
@@ -180,6 +216,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="subscribe", block=_packet(encode(Subscribe(1, FILTERS)))),
     Kind(name="unsubscribe", block=_packet(encode(Unsubscribe(1, tuple(name for name, _ in FILTERS))))),
     Kind(name="events", block=_events),
+    Kind(name="events-batches-gzip", block=_batches),
+    Kind(name="events-qos-2-retained", block=_released),
     Kind(name="bad-events", block=_message(_own, _bad_events(), 1)),
     Kind(name="bad-events-gzip", block=_message(_own, gzip.compress(_bad_events()), 1)),
     Kind(name="bad-events-new", block=_bad_events_new),
@@ -190,6 +228,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="wills", block=_handover, login=False, churn=True),
     Kind(name="second-connect", block=_handover, churn=True),
     Kind(name="goodbyes", block=_packet(encode(Disconnect())), churn=True),
+    Kind(name="server-packets", block=_servers, churn=True),
     Kind(name="requests", block=_message(_request, b"{}")),
     Kind(name="web-empty-frames", block=_packet(_web(2)), web=True),
     Kind(name="web-pings", block=_packet(_web(9, b"x")), web=True),

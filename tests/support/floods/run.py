@@ -59,7 +59,7 @@ def resident_mb(pid: int) -> float:
     return 0.0
 
 
-def settle(service: Service, within_s: float = 20.0) -> None:
+def settle(service: Service, within_s: float = 5.0) -> None:
     """Wait until the service has done what a flood before left to do, or no longer: each kind is timed by itself."""
     until, quiet = time.monotonic() + within_s, threading.Event()
     while time.monotonic() < until:

@@ -80,6 +80,16 @@ def test_a_commit_ends_early_only_for_who_has_little_where_one_other_has_much() 
     assert not backlog.urgent([])
 
 
+def test_few_messages_of_many_events_are_much() -> None:
+    """A bystander's event was in one commit with three batches of five hundred events each."""
+    backlog = Backlog()
+    for n in range(3):
+        backlog.append(waiting("mallory", MUCH, name=n))
+    backlog.append(waiting("bob"))
+    assert users(backlog.take(MUCH * 10, 10**9)) == {"bob"}
+    assert users(backlog.take(MUCH * 10, 10**9)) == {"mallory"}
+
+
 def test_equals_share_a_commit() -> None:
     backlog = Backlog()
     came = [waiting(f"u{n % 10}", name=n) for n in range(2 * MUCH)]

@@ -111,3 +111,25 @@ async def test_clients_get_less_of_a_round_while_somebody_waits_who_has_little()
         assert not bench.pipeline.hurried, "nobody else waits"
     finally:
         bench.close()
+
+
+async def test_nobody_who_has_much_is_read_on_while_two_commits_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """43,500 events waited, and each pass of the loop decoded more while a bystander waited for a commit."""
+    monkeypatch.setattr("bridge.pipeline._AHEAD", 1_000)
+    bench = Bench()
+    try:
+        bench.log.gate.clear()
+        alice, bob, carol = bench.source(), bench.source(), bench.source()
+        batch = [event(f"a{n}") for n in range(200)]
+        told = [bench.pipeline.submit([delivery(alice, n, batch)]) for n in range(8)]
+        assert told == [False] * 5 + [True] * 3
+        assert not bench.pipeline.submit([delivery(bob, 1, event("b1"), origin("bob"))]), "bob has little"
+        assert bench.pipeline.hold(carol, "alice"), "coming back changes nothing"
+        assert not bench.pipeline.hold(bench.source()), "nor is who comes anew held up"
+        bench.log.gate.set()
+        await bench.settle()
+        assert (alice.resumed, bob.resumed, carol.resumed) == (1, 0, 1)
+        assert (alice.tokens, bob.tokens) == (list(range(8)), [1])
+        assert not bench.pipeline.submit([delivery(alice, 9, event("later"))])
+    finally:
+        bench.close()

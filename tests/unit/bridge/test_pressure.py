@@ -87,11 +87,13 @@ def test_the_reserve_ends_too() -> None:
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(1, LIMIT // 2), st.booleans()), max_size=40),
     st.randoms(),
+    st.booleans(),
 )
-def test_what_is_worked_off_frees_everybody(came: list[tuple[int, int, int, bool]], chance: Any) -> None:
+def test_what_is_worked_off_frees_everybody(came: list[tuple[int, int, int, bool]], chance: Any, much: bool) -> None:
     pressure = Pressure(LIMIT)
     held: set[Any] = set()
     parts = []
+    pressure.ahead(much=much)
     for source, user, size, decoded in came:
         parts.append((one(source, f"u{user}"), size, decoded))
         pressure.add(*who(parts[-1][0]), size, decoded=decoded)
@@ -102,6 +104,8 @@ def test_what_is_worked_off_frees_everybody(came: list[tuple[int, int, int, bool
     for each, size, decoded in parts:
         pressure.less(*who(each), size, decoded=decoded)
         freed += pressure.freed()
+    pressure.ahead(much=False)
+    freed += pressure.freed()
     assert sorted(map(str, freed)) == sorted(map(str, held))
     assert (pressure.size, pressure._little, pressure._decoded) == (0, 0, 0)
     assert (pressure._sources, pressure._users, pressure._of_user) == ({}, {}, {})

@@ -1,5 +1,7 @@
 """The protocol of a connection without sockets: every packet in every state, and what must come in which order."""
 
+import gzip
+import json
 from collections.abc import Sequence
 from itertools import product
 from typing import Any
@@ -22,6 +24,7 @@ from healthsync_mqtt.broker.embedded.admission import Refusal
 from healthsync_mqtt.broker.embedded.lifecycle import ConnectionState
 from healthsync_mqtt.broker.embedded.protocol import DEAF, UNEXPECTED, Protocol
 from healthsync_mqtt.broker.embedded.sessions.session import Message
+from healthsync_mqtt.broker.embedded.turns import TURN
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.mqtt.codec.packets import (
     Connack,
@@ -327,3 +330,21 @@ def test_what_others_do_for_a_packet_later_is_charged_with_it() -> None:
         protocol.run(1)
         logins.append(protocol.spent)
     assert logins[1] - logins[0] >= routing
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_a_turn_takes_no_more_packed_batches_than_plain_ones(qos: int) -> None:
+    """Fourteen packed batches of five hundred events were decoded in one turn: six times what a turn is for."""
+    plain = json.dumps([{"id": f"e{n}", "type": "heart_rate", "value": {"bpm": 60}} for n in range(500)]).encode()
+    taken = {}
+    for name, payload in (("plain", plain), ("packed", gzip.compress(plain))):
+        protocol = made(ConnectionState.OPEN, max_unreleased=100)
+        protocol.received([Publish(EVENTS, payload, qos, False, False, n) for n in range(1, 30)])
+        protocol.run(TURN)
+        taken[name] = protocol.counted
+    assert taken["packed"] <= taken["plain"] == 1
+    lying = gzip.compress(b"{}")[:-4] + b"\xff\xff\xff\xff"
+    protocol = made(ConnectionState.OPEN, max_unreleased=100)
+    protocol.received([Publish(EVENTS, lying, qos, False, False, n) for n in range(1, 30)])
+    protocol.run(TURN)
+    assert protocol.counted > 5, "what a payload says costs its sender no more than it can unfold to"
