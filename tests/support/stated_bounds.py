@@ -191,7 +191,7 @@ UNSTATED: Final[dict[str, str]] = {
             "bridge.decode.exact_json:MAX_INTEGER", "bridge.decode.read_event:MAX_OFFSET_S",
             "healthsync_mqtt.broker.embedded.dialect:_LONGEST",
             "healthsync_mqtt.broker.embedded.proxy_header:_LONGEST_LINE",
-            "healthsync_mqtt.control.channel:_MAX_SOCKET_PATH",
+            "healthsync_mqtt.control.admin_server:_MAX_SOCKET_PATH",
             "healthsync_mqtt.insights.capability:LONGEST_LOOK", "healthsync_mqtt.model.event_schema:_MOST",
             "healthsync_mqtt.model.types.food:MAX_ITEMS", "healthsync_mqtt.model.types.heart:MAX_SAMPLES",
             "healthsync_mqtt.model.types.sleep:MAX_STAGES", "healthsync_mqtt.model.types.workout:MAX_PARTS",
@@ -214,7 +214,7 @@ UNSTATED: Final[dict[str, str]] = {
     # Of servers that whoever runs this named, of brokers that are tried out, and of the socket of the same account.
     **dict.fromkeys(
         (
-            "healthsync_mqtt.broker.external.promises:_QUEUED", "healthsync_mqtt.control.channel:_MAX_LINE",
+            "healthsync_mqtt.broker.external.promises:_QUEUED", "healthsync_mqtt.control.admin_server:_MAX_LINE",
             "healthsync_mqtt.gateway.oidc_provider:_MOST_BYTES", "healthsync_mqtt.gateway.oidc_token:_LONGEST",
             "healthsync_mqtt.gateway.outbound:_MOST_ANSWER", "healthsync_mqtt.insights.language_model:_MOST_BYTES",
             "healthsync_mqtt.insights.wording:MOST_FINDINGS", "healthsync_mqtt.insights.wording:MOST_SAID",
