@@ -2,7 +2,7 @@
 
 import socket
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from healthsync_mqtt.cli import device as devices
 from healthsync_mqtt.cli.formats import known_format
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.last_refusal import last_refusal
 from healthsync_mqtt.cli.liveness import LastEvents, Liveness, whether_online
 from healthsync_mqtt.cli.newest import created, newest
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Limit, Yes, bucket_s, message_bytes, now_us, zone_name
@@ -30,12 +31,9 @@ from healthsync_mqtt.identity.login.passwords import hashed_password, new_passwo
 from healthsync_mqtt.identity.people.records import AppRecord, Device
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.declared import Declared
-from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 app = new_group("Apps and gadgets that know only a password, and payloads of their own.")
-
-_PAGE: Final = 1_000
 
 User = Annotated[str, typer.Argument(help="The user's id.", autocompletion=completion.users)]
 Name = Annotated[str, typer.Argument(help="The app's name, unique for its user.", autocompletion=completion.apps)]
@@ -151,10 +149,12 @@ def show(user: User, name: Name, data: Data = DATA, json: Json = False) -> None:
     place = DataDirectory(data)
     with place.registry() as registry, LastEvents(place) as events:
         found, app_ = _app_of(registry, user, name)
-        alive = _alive(Liveness(place, registry, now_us()), found.client_id)
+        live = Liveness(place, registry, now_us())
+        alive = _alive(live, found.client_id)
         alive["last_stored_at"] = alive["last_stored_at"] or events.of_device(user, name)
+        nowhere = live.messages_refused(_described(found, app_))
     shown = _entries(place, found, app_) | _described(found, app_) | alive
-    shown["last_refusal"] = _last_refusal(place, user, name)
+    shown["last_refusal"] = last_refusal(place, user, name, nowhere)
     shown["longest_message"] = _longest(place, app_)
     if json:
         output.emit(shown)
@@ -166,8 +166,12 @@ def show(user: User, name: Name, data: Data = DATA, json: Json = False) -> None:
     facts["longest message"] = f"{facts.pop('longest_message'):,} bytes"
     facts |= {key: value for key, value in shown["declared"].items() if value is not None and key != "longest"}
     if (refusal := shown["last_refusal"]) is not None:
-        facts["last refusal"] = f"{output.time(refusal['at'])} {refusal['reason']} {refusal['field'] or ''}".rstrip()
-        facts["number"] = f"{refusal['number']}: healthsync rejected show {refusal['number']}"
+        where = refusal["field"] or (f"on {refusal['topic']}" if refusal["number"] is None else "")
+        facts["last refusal"] = f"{output.time(refusal['at'])} {refusal['reason']} {where}".rstrip()
+        if refusal["number"] is None:
+            facts["what to do"] = nowhere[0]["what_to_do"]
+        else:
+            facts["number"] = f"{refusal['number']}: healthsync rejected show {refusal['number']}"
     output.facts(facts.items())
 
 
@@ -372,21 +376,3 @@ def _described(device: Device, app_: AppRecord) -> dict[str, Any]:
 def _alive(alive: Liveness, client_id: str) -> dict[str, Any]:
     found = alive.of(client_id)
     return {"last_stored_at": found.pop("last_event_at"), **found}
-
-
-def _last_refusal(place: DataDirectory, user: str, device: str) -> dict[str, Any] | None:
-    """The newest refusal of what the app sent, as far as it is kept; without what it sent."""
-    log = place.log()
-    if log is None:
-        return None
-    newest = None
-    with log:
-        after = 0
-        while rows := log.rejected(after, _PAGE, user=user):
-            after = rows[-1].no
-            for row in rows:
-                if row.device == device and (newest is None or row.last_us >= newest.last_us):
-                    newest = row
-    if newest is None:
-        return None
-    return {"number": newest.no, "at": iso(newest.last_us), "reason": newest.reason, "field": newest.field}

@@ -143,6 +143,8 @@ def test_other_formats_devices_and_users_are_not_the_apps(service: Service, app:
     before = stored(service)
     assert publish(service, app, topic, sample_activity(), "-q", "1").returncode == 0  # told by receipt in MQTT 3.1.1
     assert stored(service) == before
+    (shown,) = service.cli("app", "show", "alice", "phone")
+    assert (shown["last_refusal"]["topic"], shown["last_refusal"]["number"]) == (topic, None)
 
 
 @pytest.mark.real_server
