@@ -4,7 +4,7 @@ import { launch } from "./visitor.mjs";
 const [link, ...types] = process.argv.slice(2);
 const DRAG_MS = 2_000;
 
-const browser = await launch();
+const browser = await launch({ url: link });
 const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 900 } });
 const page = await context.newPage();
 await page.goto(link);
