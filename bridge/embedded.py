@@ -8,8 +8,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, Final
 
-from bridge.edges.asking import Desks
 from bridge.edges.changes import ChangeRequests
+from bridge.edges.desks import Desks
 from bridge.edges.embedded import DoorOutlet, DoorShelf, DoorSource, RefusedMessages
 from bridge.edges.requests import TokenRequests
 from bridge.follow.canonical import CanonicalFeed

@@ -9,7 +9,7 @@ from bridge.edges.changes import refusal
 from bridge.edges.connections import Connections
 from bridge.edges.embedded import RefusedMessages
 from bridge.edges.external import LinkOutlet, LinkShelf, LongAllowance, Origins
-from bridge.follow.abandoned import living
+from bridge.follow.abandoned_cursors import living
 from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.ground import Ground
 from bridge.jobs.consent_watch import ConsentWatch

@@ -14,7 +14,7 @@ from bridge.ports import Chore
 from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
 from healthsync_mqtt.formats.port import NOTHING_TOLD, Told
-from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
+from healthsync_mqtt.model.declaration import NOTHING_DECLARED, Declared
 from healthsync_mqtt.model.delivery import OWN_FORM, Delivery
 from healthsync_mqtt.model.event import LATEST, Aftermath, Decoded, Event, Gone, Op
 from healthsync_mqtt.model.origin import Origin

@@ -14,11 +14,11 @@ from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
 from bridge.supervisor import Supervisor
 from healthsync_mqtt import __version__
-from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.formats.catalogue import declare
 from healthsync_mqtt.identity.people.opening import be_home
 from healthsync_mqtt.model.catalogue import CATALOGUE
+from healthsync_mqtt.mqtt.message_room import MessageRoom
 from healthsync_mqtt.storage.opening import open_log, open_reader, server_promise
 from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.storage.quotas import Quotas

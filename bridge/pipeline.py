@@ -15,32 +15,32 @@ from enum import Enum, auto
 from functools import partial
 from typing import Final, NamedTuple
 
-from bridge.apart.frames import ReadRequest
-from bridge.apart.long_messages import LongMessages
-from bridge.apart.process import ReaderProcess
 from bridge.backlog import Backlog
 from bridge.courtesy import Courtesy
 from bridge.decode.delivery import DEFAULT, Limits, decode, decode_if_quick
-from bridge.decode.inflate import unfolded
+from bridge.decode.gzip_payload import unfolded
+from bridge.decoder.frames import ReadRequest
+from bridge.decoder.long_messages import LongMessages
+from bridge.decoder.process import ReaderProcess
 from bridge.folds import Folds
 from bridge.group import GROUP_BYTES, GROUP_EVENTS, Group, Instalments, Portion, WaitingDelivery, waiting_for
-from bridge.locked_out import LockedOut
+from bridge.locked_deliveries import LockedOut
 from bridge.pace import Pace
 from bridge.ports import UNSENT_FIX, Chore, Chores, Commit, CommitObserver, Outlet
 from bridge.pressure import Pressure
 from bridge.stages.acknowledge import Addressee, Outcome, acknowledge, by_device, receipts
-from bridge.stages.aside import STRETCH, Aside
 from bridge.stages.consent import ConsentGate
+from bridge.stages.decode_lines import STRETCH, Aside
 from bridge.stages.journal import Journal
 from bridge.stages.quarantine import announcement
-from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom, RoomPlace
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.formats.port import Told
-from healthsync_mqtt.formats.withdrawn import Withdrawn
+from healthsync_mqtt.formats.withdrawn_format import Withdrawn
 from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, Source
 from healthsync_mqtt.model.event import Decoded
+from healthsync_mqtt.mqtt.message_room import MessageRoom, RoomPlace
 from healthsync_mqtt.storage.port import Item, Quarantined
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from bridge.apart.process import ReaderProcess
 from bridge.decode.delivery import Limits
+from bridge.decoder.process import ReaderProcess
 from bridge.endpoint import Endpoint
 from bridge.folds import Folds
 from bridge.follow.homeassistant import LOOK_S, HomeAssistant, homeassistant
@@ -29,10 +29,10 @@ from bridge.ground import Ground, ground
 from bridge.jobs.backups import Backups
 from bridge.jobs.daily_limit import DailyLimit
 from bridge.jobs.erasures import Erasures, erasures
-from bridge.jobs.forgetting import FORGET_S, Forgetting
+from bridge.jobs.format_memories import FORGET_S, Forgetting
 from bridge.jobs.presence import Announcer, Presence
 from bridge.jobs.release import Release
-from bridge.leading import Job, Leading, standing_for_election
+from bridge.leadership import Job, Leading, standing_for_election
 from bridge.pipeline import Pipeline
 from bridge.ports import Commit, CommitObserver, Outlet, Shelf
 from bridge.reload import changes
@@ -40,7 +40,7 @@ from healthsync_mqtt import __version__
 from healthsync_mqtt.config.sections import EventSettings, LimitSettings
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.model.report import BrokerReport, EdgeReport, JournalReport, ServiceReport
 from healthsync_mqtt.telemetry.log import get_logger
 

@@ -14,9 +14,9 @@ import msgspec
 
 from bridge.decode.exact_json import MOST_EXPLAINED, InexactError, explain, read, text_fault
 from bridge.decode.first_sight import at_first_sight, batch_id
-from bridge.decode.folding import PIECE, Folding
-from bridge.decode.guarded import named_in
-from bridge.decode.inflate import MAGIC, inflate, says_it_unfolds_to
+from bridge.decode.fold import PIECE, Folding
+from bridge.decode.guarded_types import named_in
+from bridge.decode.gzip_payload import MAGIC, inflate, says_it_unfolds_to
 from bridge.decode.read_event import has_ignored_value, only_type, read_envelope, read_event
 from bridge.decode.recover import LostError, Part, TooManyError, batch_of, nests_deeper, take_apart
 from healthsync_mqtt.formats.catalogue import OWN

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from bridge.edges.asking import Asking
+from bridge.edges.desks import Asking
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.errors import DeniedError, HealthSyncError, InputError, StoreError, UnavailableError
 from healthsync_mqtt.identity.login.proof import Login

@@ -15,17 +15,17 @@ from typing import Final, NamedTuple, NoReturn
 
 from bridge.pipeline import Pipeline
 from bridge.stages.authorise import origin_of
-from healthsync_mqtt.broker.embedded.ackorder import AckOrder, answers
-from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom, RoomPlace
-from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.broker.external.identities import CANARY_USERS, OWN
 from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, DeliveryVerdict
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.shard import Shard
+from healthsync_mqtt.mqtt.ack_order import AckOrder, answers
 from healthsync_mqtt.mqtt.codec.packets import Publish, Skipped
 from healthsync_mqtt.mqtt.links.port import BrokerLink, ConnectionLostError
+from healthsync_mqtt.mqtt.message_room import MessageRoom, RoomPlace
 from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.telemetry.notices import Notices
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 log = get_logger("bridge")

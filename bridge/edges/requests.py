@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from bridge.edges.asking import Asking
+from bridge.edges.desks import Asking
 from healthsync_mqtt.errors import HealthSyncError, InputError
 from healthsync_mqtt.identity.exchange import DeviceName, GrantedTokens, TokenExchange
 from healthsync_mqtt.identity.login.directory import Directory

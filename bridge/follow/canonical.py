@@ -19,11 +19,11 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from bridge.cursors import Cursors
-from bridge.follow.abandoned import CURSOR, abandoned, positions, received_after
+from bridge.follow.abandoned_cursors import CURSOR, abandoned, positions, received_after
 from bridge.follow.canonical_events import CanonicalEvent, CanonicalEvents, arrays, canonical_message
 from bridge.follow.front import Front
 from bridge.follow.loop import CursorLoop
-from bridge.follow.shared import SharedFeed, user_level
+from bridge.follow.shared_groups import SharedFeed, user_level
 from bridge.ports import Chores, Commit
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.broker.embedded.ports import Unfed, Wish
@@ -32,9 +32,9 @@ from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.model.catalogue import GUARDED
-from healthsync_mqtt.model.since import PROPERTY, FromPosition, Since, parse_since
+from healthsync_mqtt.model.start_position import PROPERTY, FromPosition, Since, parse_since
 from healthsync_mqtt.storage.port import LogReader
-from healthsync_mqtt.storage.since import place
+from healthsync_mqtt.storage.subscriber_start import place
 from healthsync_mqtt.topics.access import may_read
 from healthsync_mqtt.topics.grammar import is_id, matches, shared_filter
 from healthsync_mqtt.topics.registry import TopicRegistry

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from bridge.cursors import Cursors
-from bridge.follow.abandoned import received_after
+from bridge.follow.abandoned_cursors import received_after
 from bridge.follow.canonical_events import CanonicalEvent, CanonicalEvents
 from bridge.follow.loop import CursorLoop
 from bridge.ports import UNSENT_FIX, Chores, Commit

@@ -7,7 +7,7 @@ from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.identity.consent.book import Amendment
 from healthsync_mqtt.identity.consent.decisions import NOBODY
 from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
+from healthsync_mqtt.model.declaration import NOTHING_DECLARED, Declared
 
 _POLL_S = 0.25
 

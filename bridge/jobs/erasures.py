@@ -17,6 +17,8 @@ from bridge.ground import Ground
 from bridge.ports import Chores
 from bridge.stages.journal import Journal
 from healthsync_mqtt.backup.place import BackupDirectory
+from healthsync_mqtt.cloud_links.flights import Flights
+from healthsync_mqtt.cloud_links.former_links import existing
 from healthsync_mqtt.config.private_files import read_private, write_durably
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError, NotFoundError, UnavailableError
@@ -24,10 +26,8 @@ from healthsync_mqtt.identity import erasure_ledger
 from healthsync_mqtt.identity.erasure_recall import recall
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.imports.kept import forget_person
+from healthsync_mqtt.imports.state_files import forget_person
 from healthsync_mqtt.keys.opening import has_ring, ring_of
-from healthsync_mqtt.linked.flights import Flights
-from healthsync_mqtt.linked.parting import existing
 from healthsync_mqtt.model.erasure import ErasureStep, Errand, PersonErasure
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.sinks.config import Sinks

@@ -8,10 +8,10 @@ from typing import Any, Final, NamedTuple
 
 from bridge.ports import Commit
 from bridge.stages.acknowledge import Outcome
-from healthsync_mqtt.broker.embedded.replies import QOS2
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.model.times import iso
+from healthsync_mqtt.mqtt.replies import QOS2
 
 MOST_CLIENTS: Final = 8
 MOST_LINES: Final = 1_000

@@ -12,20 +12,20 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Final
 
+from healthsync_mqtt.adapters.broker_outlet import BrokerOutlet
 from healthsync_mqtt.adapters.links import LinkBook
-from healthsync_mqtt.adapters.publishing import BrokerOutlet
-from healthsync_mqtt.adapters.ready import LiveReady
-from healthsync_mqtt.adapters.standing import RegisteredPeople
+from healthsync_mqtt.adapters.ready_adapters import LiveReady
+from healthsync_mqtt.adapters.user_standing import RegisteredPeople
 from healthsync_mqtt.adapters.web import DirectWeb
 from healthsync_mqtt.adapters.worker import AdapterWorker
+from healthsync_mqtt.cloud_links.flights import Flights
+from healthsync_mqtt.cloud_links.former_links import PartingBook
+from healthsync_mqtt.cloud_links.inbox import NoticeInbox
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.identity.login.adapters import ADAPTERS
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.linked.flights import Flights
-from healthsync_mqtt.linked.inbox import NoticeInbox
-from healthsync_mqtt.linked.parting import PartingBook
 from healthsync_mqtt.mqtt.links.port import Address
 from healthsync_mqtt.telemetry.log import configure, get_logger
 from healthsync_mqtt.telemetry.parent import end_of_stdin, give_way, tell

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 import jiter
 
-from healthsync_mqtt.adapters.leaving import Access, Leave
 from healthsync_mqtt.adapters.notices import CloudNotices, RecordQuestion, json_request
+from healthsync_mqtt.adapters.revocation_endpoints import Access, Leave
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
 from healthsync_mqtt.model.times import iso
 

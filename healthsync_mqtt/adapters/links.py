@@ -1,8 +1,8 @@
 # long: one noun: a link's row, and what hangs on it
 """adapters.db: who is linked to what, how far it was fetched, and the tokens, which only the user's key opens.
 
-The worker and commands use it at once; ``linked.flights`` says whose turn a link is. Commands wait for no turn: each
-that says something else of a link gives its row another ``orders``, and what the worker writes from an older copy
+The worker and commands use it at once; ``cloud_links.flights`` says whose turn a link is. Commands wait for no turn:
+each that says something else of a link gives its row another ``orders``, and what the worker writes from an older copy
 leaves what the command said.
 """
 
@@ -15,10 +15,10 @@ import msgspec
 
 from healthsync_mqtt.adapters.cloud import Tokens
 from healthsync_mqtt.adapters.link_state import CloudLinkState, LinkEvent, after
+from healthsync_mqtt.cloud_links.opening import LinkFile, queries, tokens_context
 from healthsync_mqtt.errors import ConflictError, NotFoundError
 from healthsync_mqtt.formats.port import Gone, Made
 from healthsync_mqtt.formats.reading.moment import moment
-from healthsync_mqtt.linked.opening import LinkFile, queries, tokens_context
 
 _SQL: Final = queries("links")
 _SET_BACK: Final = tuple(query for name, query in _SQL.items() if name.startswith("set_back_"))

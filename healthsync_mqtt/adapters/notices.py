@@ -14,7 +14,7 @@ import jiter
 import msgspec
 
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
-from healthsync_mqtt.linked.inbox import HookSecrets
+from healthsync_mqtt.cloud_links.inbox import HookSecrets
 
 _DAY_S: Final = 86_400
 

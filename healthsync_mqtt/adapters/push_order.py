@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from healthsync_mqtt.adapters.notices import Notice
-from healthsync_mqtt.linked.inbox import Delivered, NoticeInbox
+from healthsync_mqtt.cloud_links.inbox import Delivered, NoticeInbox
 
 Read = Callable[[bytes, int], list[Notice]]
 _MOST: Final = 5_000

@@ -13,10 +13,10 @@ from itertools import groupby
 from random import Random
 from typing import Any, Final, Protocol
 
-from healthsync_mqtt.adapters.asking import AskingThreads
 from healthsync_mqtt.adapters.budgets import ProviderBudgets
 from healthsync_mqtt.adapters.cloud import CloudFault, Failed
-from healthsync_mqtt.adapters.fetching import (
+from healthsync_mqtt.adapters.cloud_subscriptions import CloudSubscriptions
+from healthsync_mqtt.adapters.fetch import (
     EventOutlet,
     Fetch,
     FetchEndedError,
@@ -25,22 +25,22 @@ from healthsync_mqtt.adapters.fetching import (
     FetchStoppedError,
     FetchTally,
 )
-from healthsync_mqtt.adapters.hearing import Hearing
+from healthsync_mqtt.adapters.link_descriptions import hint_of
 from healthsync_mqtt.adapters.link_state import CloudLinkState, LinkEvent
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
+from healthsync_mqtt.adapters.notice_fetch import NoticeFetch
 from healthsync_mqtt.adapters.notices import Notice
-from healthsync_mqtt.adapters.parting import told
+from healthsync_mqtt.adapters.provider_threads import ProviderThreads
 from healthsync_mqtt.adapters.push_order import PushOrder, pushed_accounts
-from healthsync_mqtt.adapters.ready import ReadyAdapter
-from healthsync_mqtt.adapters.standing import People, UserStanding
-from healthsync_mqtt.adapters.subscribing import CloudSubscriptions
-from healthsync_mqtt.adapters.telling import hint_of
+from healthsync_mqtt.adapters.ready_adapters import ReadyAdapter
+from healthsync_mqtt.adapters.token_revocation import told
+from healthsync_mqtt.adapters.user_standing import People, UserStanding
 from healthsync_mqtt.adapters.web import Web
+from healthsync_mqtt.cloud_links.flights import Flights
+from healthsync_mqtt.cloud_links.former_links import Parting, PartingBook
+from healthsync_mqtt.cloud_links.inbox import Delivered, NoticeInbox
 from healthsync_mqtt.errors import HealthSyncError, StoreError, UnavailableError
 from healthsync_mqtt.keys.faults import LOST
-from healthsync_mqtt.linked.flights import Flights
-from healthsync_mqtt.linked.inbox import Delivered, NoticeInbox
-from healthsync_mqtt.linked.parting import Parting, PartingBook
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("adapters")
@@ -128,7 +128,7 @@ class AdapterWorker:
         self._book = book
         self._partings = partings
         self._inbox = inbox
-        self._threads = AskingThreads(web, _OF_A_PROVIDER)
+        self._threads = ProviderThreads(web, _OF_A_PROVIDER)
         self._subscriptions = CloudSubscriptions(inbox, book, self._threads)
         self._people = people
         self._flights = flights
@@ -383,7 +383,7 @@ class AdapterWorker:
             try:
                 self._may(now)
                 fetch = self._fetch_of(ready, now)
-                await Hearing(fetch, now, self._book, ready.cloud.endpoints).hear(notices)
+                await NoticeFetch(fetch, now, self._book, ready.cloud.endpoints).hear(notices)
             except FetchEndedError:
                 return True
             except (FetchHeldError, FetchPausedError):

@@ -12,7 +12,7 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from healthsync_mqtt import __version__
-from healthsync_mqtt.assistant.asking import MOST_BYTES, GatewayAsking
+from healthsync_mqtt.assistant.questions import MOST_BYTES, GatewayQuestions
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.model.catalogue import CATALOGUE
 
@@ -38,7 +38,7 @@ Rows = Annotated[int, Field(ge=1, le=MOST_ROWS, description="At most so many; `n
 Cursor = Annotated[str | None, Field(max_length=128, description="What `next` of the last answer said.")]
 
 
-def server(asking: GatewayAsking) -> MCPServer[Any]:
+def server(asking: GatewayQuestions) -> MCPServer[Any]:
     """The server of these tools, for one gateway and one token."""
     made: MCPServer[Any] = MCPServer("healthsync", version=__version__, instructions=_INSTRUCTIONS, log_level="WARNING")
 
@@ -128,7 +128,7 @@ def server(asking: GatewayAsking) -> MCPServer[Any]:
     return made
 
 
-def serve(asking: GatewayAsking) -> None:
+def serve(asking: GatewayQuestions) -> None:
     """Speak with one assistant on stdin and stdout, until it closes them."""
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(server(asking).run_stdio_async())

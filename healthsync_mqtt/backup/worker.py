@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from healthsync_mqtt.backup.calendar import Keeping, kept
+from healthsync_mqtt.backup.creation import make_backup
 from healthsync_mqtt.backup.keyfile import write_keys
-from healthsync_mqtt.backup.making import make_backup
 from healthsync_mqtt.backup.place import BackupDirectory
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.telemetry.parent import end_with_parent, give_way, tell

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from healthsync_mqtt.ble.assigned import uuid
+from healthsync_mqtt.ble.assigned_numbers import uuid
 from healthsync_mqtt.ble.profile import Profile
 from healthsync_mqtt.ble.profiles import (
     blood_pressure,

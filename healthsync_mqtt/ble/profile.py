@@ -12,7 +12,7 @@ from healthsync_mqtt.formats.reading.amount import first_field, in_field
 from healthsync_mqtt.formats.reading.document import whole
 from healthsync_mqtt.formats.reading.moment import Moment, at_wall, in_zone
 from healthsync_mqtt.formats.reading.scribe import Scribe
-from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
+from healthsync_mqtt.model.declaration import NOTHING_DECLARED, Declared
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 FORM: Final = "ble"

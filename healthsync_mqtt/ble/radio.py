@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from healthsync_mqtt.ble.assigned import uuid
+from healthsync_mqtt.ble.assigned_numbers import uuid
 from healthsync_mqtt.ble.catalogue import BY_SERVICE
 from healthsync_mqtt.ble.faults import PairingNeededError, PeripheralAwayError, RadioUnavailableError
 from healthsync_mqtt.errors import ConfigError

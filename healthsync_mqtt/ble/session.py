@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from healthsync_mqtt.ble.assigned import (
+from healthsync_mqtt.ble.assigned_numbers import (
     CURRENT_TIME,
     CURRENT_TIME_SERVICE,
     DEVICE_INFORMATION,

@@ -13,32 +13,32 @@ import msgspec
 import typer
 
 from bridge.decode.delivery import decode
-from healthsync_mqtt.adapters.agreeing import LASTS_S, Callback, Invitation, finish, invite
+from healthsync_mqtt.adapters.authorization import LASTS_S, Callback, Invitation, finish, invite
 from healthsync_mqtt.adapters.catalogue import Known, known
-from healthsync_mqtt.adapters.ending import ended
+from healthsync_mqtt.adapters.cloud_subscriptions import BY_HAND
+from healthsync_mqtt.adapters.link_descriptions import described_link
+from healthsync_mqtt.adapters.link_end import ended
 from healthsync_mqtt.adapters.link_state import CloudLinkState
 from healthsync_mqtt.adapters.links import LinkBook
 from healthsync_mqtt.adapters.port import Adapter, Mapping
-from healthsync_mqtt.adapters.ready import ReadyAdapter
-from healthsync_mqtt.adapters.ready import ready as ready_of
-from healthsync_mqtt.adapters.subscribing import BY_HAND
-from healthsync_mqtt.adapters.telling import described_link
+from healthsync_mqtt.adapters.ready_adapters import ReadyAdapter
+from healthsync_mqtt.adapters.ready_adapters import ready as ready_of
 from healthsync_mqtt.adapters.web import DirectWeb
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.formats import content_of, event_shown
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, FreshData, Json, Yes, now_us, zone_name
+from healthsync_mqtt.cloud_links.former_links import end_links
+from healthsync_mqtt.cloud_links.inbox import NoticeInbox
+from healthsync_mqtt.cloud_links.opening import FILE as LINKS
 from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.descriptions.people import told
 from healthsync_mqtt.errors import ConfigError, ConflictError, InputError, NotFoundError, UnavailableError, UsageError
 from healthsync_mqtt.formats.port import AppMessage, Gone, Made, folded
-from healthsync_mqtt.linked.inbox import NoticeInbox
-from healthsync_mqtt.linked.opening import FILE as LINKS
-from healthsync_mqtt.linked.parting import end_links
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import RefusedError

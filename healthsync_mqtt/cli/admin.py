@@ -5,14 +5,14 @@ from typing import Annotated
 import typer
 
 from healthsync_mqtt.cli import completion, output
+from healthsync_mqtt.cli.gateway_url import BaseUrl
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.identity import Lifetime, hand_out
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.invitation import LinkLifetime, hand_out_link
-from healthsync_mqtt.cli.newest import created, newest
+from healthsync_mqtt.cli.list_limit import created, newest
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Limit, Yes, now_us
 from healthsync_mqtt.cli.secret_file import TokenFile, UrlFile
-from healthsync_mqtt.cli.service import BaseUrl
+from healthsync_mqtt.cli.token_handover import Lifetime, hand_out
 from healthsync_mqtt.descriptions.people import described_admin, told
 from healthsync_mqtt.identity.people.sessions import SessionRole
 

@@ -6,18 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli import device as devices
 from healthsync_mqtt.cli.formats import known_format
+from healthsync_mqtt.cli.gateway_url import BaseUrl, gateway_url
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.last_refusal import last_refusal
+from healthsync_mqtt.cli.list_limit import created, newest
 from healthsync_mqtt.cli.liveness import LastEvents, Liveness, whether_online
-from healthsync_mqtt.cli.newest import created, newest
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Limit, Yes, bucket_s, message_bytes, now_us, zone_name
 from healthsync_mqtt.cli.secret_file import PasswordFile, SecretFile, handed_out
-from healthsync_mqtt.cli.service import BaseUrl, gateway_url
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.control.service_file import ServiceFile, split_address
@@ -30,7 +29,7 @@ from healthsync_mqtt.identity.login.hook import hook_secret
 from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
 from healthsync_mqtt.identity.people.records import AppRecord, Device
 from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 app = new_group("Apps and gadgets that know only a password, and payloads of their own.")

@@ -8,7 +8,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Limit
-from healthsync_mqtt.descriptions.audited import described_row, described_verdict, subjects
+from healthsync_mqtt.descriptions.audit_rows import described_row, described_verdict, subjects
 from healthsync_mqtt.descriptions.people import told
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.audit.log import AuditLog, AuditRow

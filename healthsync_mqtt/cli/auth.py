@@ -34,13 +34,13 @@ def serve(
 
     Example: healthsync auth serve --rabbitmq http://127.0.0.1:15672
     """
-    from healthsync_mqtt.broker.external import serve as service
-    from healthsync_mqtt.broker.external.emqx.evict import EmqxEvictor
+    from healthsync_mqtt.broker.external import hook_server as service
+    from healthsync_mqtt.broker.external.emqx.eviction import EmqxEvictor
     from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
     from healthsync_mqtt.broker.external.identities import ADMIN, OWN
     from healthsync_mqtt.broker.external.management import Management
-    from healthsync_mqtt.broker.external.rabbitmq.evict import RabbitEvictor
-    from healthsync_mqtt.broker.external.remembered import RememberedLogins
+    from healthsync_mqtt.broker.external.rabbitmq.eviction import RabbitEvictor
+    from healthsync_mqtt.broker.external.remembered_logins import RememberedLogins
     from healthsync_mqtt.config.settings import load_settings
     from healthsync_mqtt.identity.audit.log import AuditLog
     from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys

@@ -8,17 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.backup.checking import check
-from healthsync_mqtt.backup.erased import begin_again, later
+from healthsync_mqtt.backup.creation import MadeBackup, make_backup
+from healthsync_mqtt.backup.erasures import begin_again, later
 from healthsync_mqtt.backup.keyfile import read_keys, write_keys
-from healthsync_mqtt.backup.making import MadeBackup, make_backup
 from healthsync_mqtt.backup.manifest import BackupSet
 from healthsync_mqtt.backup.place import BackupDirectory, BackupSource, open_backup, pack
-from healthsync_mqtt.backup.restoring import restore as put_back
+from healthsync_mqtt.backup.restoration import restore as put_back
+from healthsync_mqtt.backup.verification import check
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.newest import newest
+from healthsync_mqtt.cli.list_limit import newest
 from healthsync_mqtt.cli.options import DATA, AnyData, Data, Json, Limit, new_data, now_us
 from healthsync_mqtt.cli.storage import accept_restored
 from healthsync_mqtt.config.paths import DataPaths

@@ -11,19 +11,19 @@ from typing import Annotated, Any
 import typer
 
 from healthsync_mqtt.ble.faults import PeripheralSilentError
-from healthsync_mqtt.ble.keeping import PeripheralWatch
 from healthsync_mqtt.ble.profile import Peripheral
 from healthsync_mqtt.ble.radio import Radio
 from healthsync_mqtt.ble.session import HeardTally, ListeningTerms, PeripheralSession
+from healthsync_mqtt.ble.watch import PeripheralWatch
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, AnyData, Data, Json, now_us, seconds, zone_name
-from healthsync_mqtt.cli.publishing import Summary, connected, device_to_publish_as
+from healthsync_mqtt.cli.publication import Summary, connected, device_to_publish_as
 from healthsync_mqtt.client import Credentials, DeviceClient, MemoryOutbox, SqliteOutbox, SystemClock
 from healthsync_mqtt.control.service_file import ServiceFile, split_address
 from healthsync_mqtt.errors import UsageError
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 
 _LEAST_WHEEL, _MOST_WHEEL = 500, 3500
 

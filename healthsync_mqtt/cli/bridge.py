@@ -110,7 +110,7 @@ def join(
     from healthsync_mqtt.config.private_files import make_private_directory
     from healthsync_mqtt.config.settings import load_settings
     from healthsync_mqtt.model.shard import Shard
-    from healthsync_mqtt.sinks.joining import join as join_bridge
+    from healthsync_mqtt.sinks.takeover import join as join_bridge
 
     settings = load_settings(data, {"external.shard": shard})
     make_private_directory(data)

@@ -44,13 +44,13 @@ def render(
     """
     from datetime import UTC, datetime
 
+    from healthsync_mqtt.broker.external.configuration import render as rendered
+    from healthsync_mqtt.broker.external.configuration import write
     from healthsync_mqtt.broker.external.grants import grants_of
+    from healthsync_mqtt.broker.external.hook_server import SECRET_CREDENTIAL
     from healthsync_mqtt.broker.external.identities import ADMIN, principals
     from healthsync_mqtt.broker.external.ownership import as_owner_of, give, handed_over
     from healthsync_mqtt.broker.external.plan import Plan
-    from healthsync_mqtt.broker.external.render import render as rendered
-    from healthsync_mqtt.broker.external.render import write
-    from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
     from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
     from healthsync_mqtt.identity.login.credentials import CredentialStore
     from healthsync_mqtt.identity.registry import Registry
@@ -99,8 +99,8 @@ def credentials(bridges: Bridges = None, data: FreshData = DATA, json: Json = Fa
 
     Example: healthsync broker credentials --bridges main,second
     """
+    from healthsync_mqtt.broker.external.hook_server import SECRET_CREDENTIAL
     from healthsync_mqtt.broker.external.identities import ADMIN, OWN, bridge_client_id
-    from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
     from healthsync_mqtt.identity.login.credentials import CredentialStore
 
     settings = load_settings(data)

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from healthsync_mqtt.cli import completion, output
+from healthsync_mqtt.cli.certificate_issue import issue_client, issue_server, renewed_server
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.issue import issue_client, issue_server, renewed_server
-from healthsync_mqtt.cli.newest import newest
+from healthsync_mqtt.cli.list_limit import newest
 from healthsync_mqtt.cli.options import DATA, Data, FreshData, Json, Limit, Yes, now_us, seconds
 from healthsync_mqtt.identity.certificates.book import SERVER, IssuedCertificate
 from healthsync_mqtt.identity.certificates.files import create_authority
@@ -182,7 +182,7 @@ def inspect(
 
     Example: healthsync cert inspect alice-watch-1.crt
     """
-    from healthsync_mqtt.cli.issue import inspected
+    from healthsync_mqtt.cli.certificate_issue import inspected
 
     shown = inspected(DataDirectory(data), file, datetime.now(UTC))
     if json:

@@ -128,7 +128,7 @@ def reasons(incomplete: str) -> list[str]:
 
 def brokers(incomplete: str) -> list[str]:
     """Brokers that we write configuration for."""
-    from healthsync_mqtt.broker.external.render import BROKERS
+    from healthsync_mqtt.broker.external.configuration import BROKERS
 
     return _beginning(incomplete, BROKERS)
 

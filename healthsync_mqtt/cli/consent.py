@@ -8,7 +8,7 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.newest import newest
+from healthsync_mqtt.cli.list_limit import newest
 from healthsync_mqtt.cli.options import DATA, Data, Json, Limit, Yes, later, names, now_us, operator, type_names
 from healthsync_mqtt.descriptions.consents import described_decision, described_standings
 from healthsync_mqtt.descriptions.people import told

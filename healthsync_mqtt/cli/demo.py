@@ -10,9 +10,9 @@ from typing import Any
 
 from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.options import date_of, now_us, operator
-from healthsync_mqtt.cli.publishing import connected, device_client
+from healthsync_mqtt.cli.publication import connected, device_client
 from healthsync_mqtt.client import Credentials
-from healthsync_mqtt.client.simulated import simulated_events
+from healthsync_mqtt.client.simulation import simulated_events
 from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.errors import ConflictError
 from healthsync_mqtt.identity.consent.decisions import USUAL_PURPOSES

@@ -8,8 +8,8 @@ import typer
 
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, hand_out, token_lifetime_s
 from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.list_limit import created, newest
 from healthsync_mqtt.cli.liveness import (
     LastEvents,
     Liveness,
@@ -19,9 +19,9 @@ from healthsync_mqtt.cli.liveness import (
     tell_messages,
     whether_online,
 )
-from healthsync_mqtt.cli.newest import created, newest
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Limit, Yes, now_us
 from healthsync_mqtt.cli.secret_file import CodeFile, CredentialsFile, TokenFile, handed_out
+from healthsync_mqtt.cli.token_handover import EmqxAcl, Lifetime, hand_out, token_lifetime_s
 from healthsync_mqtt.descriptions.people import certified, described_app, described_device, told
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.login.enrolment import CODE_LIFETIME_S

@@ -9,7 +9,7 @@ import typer
 
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.events_export import export
-from healthsync_mqtt.cli.events_looked_into import history, stats
+from healthsync_mqtt.cli.events_history import history, stats
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory, expect
 from healthsync_mqtt.cli.options import DATA, Data, Json, Limit, chosen, moment, now_us, type_name

@@ -13,7 +13,7 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory, expect
 from healthsync_mqtt.cli.options import DATA, Data, Json, chosen, moment, now_us, type_name
-from healthsync_mqtt.cli.publishing import progress
+from healthsync_mqtt.cli.publication import progress
 from healthsync_mqtt.errors import UnavailableError, UsageError
 from healthsync_mqtt.exports.comma import CommaFiles
 from healthsync_mqtt.exports.data_points import DataPoints

@@ -15,7 +15,7 @@ from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.errors import InputError, UsageError
 from healthsync_mqtt.formats.catalogue import FORMATS, declare
 from healthsync_mqtt.formats.port import Format, Told
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.model.event import LATEST, Aftermath, Decoded, Event
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.origin import Origin

@@ -9,11 +9,11 @@ from pathlib import Path
 from healthsync_mqtt import __version__
 from healthsync_mqtt.client.carriage import MarkFile
 from healthsync_mqtt.config.private_files import make_private_directory, write_durably
-from healthsync_mqtt.imports.kept import folder, mark_name, memory_file, short
+from healthsync_mqtt.imports.state_files import folder, mark_name, memory_file, short
 from healthsync_mqtt.keys.faults import KeyDestroyedError
 from healthsync_mqtt.keys.opening import files_are_sealed, ring_of
-from healthsync_mqtt.keys.sealed import FORM
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.keys.sealed_bytes import FORM
+from healthsync_mqtt.model.declaration import Declared
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.import_state import ImportState
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, bucket_s, now_us, zone_name
-from healthsync_mqtt.cli.publishing import connected, device_client, device_to_publish_as
+from healthsync_mqtt.cli.publication import connected, device_client, device_to_publish_as
 from healthsync_mqtt.cli.reading_progress import ReadingProgress
 from healthsync_mqtt.client import Credentials, MemoryOutbox
 from healthsync_mqtt.client.carriage import Carriage, Load, Mark, MarkFile
@@ -23,7 +23,7 @@ from healthsync_mqtt.imports.catalogue import read_all
 from healthsync_mqtt.imports.port import PassedOver, Read, Whose
 from healthsync_mqtt.imports.source import digest_of
 from healthsync_mqtt.imports.tally import Tally
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.model.reasons import Reason
 
 _OUTBOX: Final = 6000

@@ -8,7 +8,7 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.newest import newest
+from healthsync_mqtt.cli.list_limit import newest
 from healthsync_mqtt.cli.options import DATA, Data, Json, Limit, moment, now_us
 from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.config.paths import DataPaths

@@ -6,10 +6,10 @@ from typing import Annotated, Final
 import typer
 
 from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.gateway_url import gateway_url
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import later, now_us
 from healthsync_mqtt.cli.secret_file import handed_out
-from healthsync_mqtt.cli.service import gateway_url
 from healthsync_mqtt.identity.people.sessions import SessionRole
 from healthsync_mqtt.model.times import iso
 

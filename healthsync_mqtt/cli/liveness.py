@@ -15,7 +15,7 @@ from healthsync_mqtt.descriptions.people import moment
 from healthsync_mqtt.descriptions.service import live_clients, presence
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
-from healthsync_mqtt.identity.login.refused import RefusedLogin
+from healthsync_mqtt.identity.login.refused_logins import RefusedLogin
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.times import iso
 

@@ -21,9 +21,9 @@ def mcp(
     """
     if find_spec("mcp") is None:
         raise ConfigError("mcp is not installed", hint="in the checkout: pip install '.[mcp]'")
-    from healthsync_mqtt.assistant.asking import GatewayAsking
+    from healthsync_mqtt.assistant.questions import GatewayQuestions
 
-    asking = GatewayAsking.of(url, token_file, ca_file)
+    asking = GatewayQuestions.of(url, token_file, ca_file)
     from healthsync_mqtt.assistant.tools import serve
 
     serve(asking)

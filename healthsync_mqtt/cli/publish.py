@@ -12,7 +12,7 @@ from typer.core import TyperCommand
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, seconds
-from healthsync_mqtt.cli.publishing import connected, device_client, device_to_publish_as
+from healthsync_mqtt.cli.publication import connected, device_client, device_to_publish_as
 from healthsync_mqtt.client import Credentials, Duplicate, Rejected, Result, Results, Stored
 from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.errors import InputError, UnavailableError

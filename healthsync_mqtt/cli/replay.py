@@ -10,7 +10,7 @@ from healthsync_mqtt.cli.import_state import ImportState
 from healthsync_mqtt.cli.imports import ImportOutcome, publish_files
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
-from healthsync_mqtt.cli.publishing import Summary
+from healthsync_mqtt.cli.publication import Summary
 from healthsync_mqtt.formats.fit import Fit, FitFile, read_fit
 from healthsync_mqtt.formats.fit.counters import DayBook
 from healthsync_mqtt.imports.fit import MOST_DAYS

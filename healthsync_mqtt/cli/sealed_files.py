@@ -4,11 +4,11 @@ from contextlib import closing
 from pathlib import Path
 
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
+from healthsync_mqtt.cloud_links.former_links import PartingBook
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.homeassistant.file import LatestFile
 from healthsync_mqtt.insights.file import InsightFile
 from healthsync_mqtt.keys.opening import ring_of
-from healthsync_mqtt.linked.parting import PartingBook
 from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.summaries.file import SummaryFile

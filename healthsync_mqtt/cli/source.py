@@ -9,8 +9,8 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
 from healthsync_mqtt.config.paths import DataPaths
-from healthsync_mqtt.descriptions.measured import described_sources
 from healthsync_mqtt.descriptions.people import told
+from healthsync_mqtt.descriptions.sources import described_sources
 from healthsync_mqtt.errors import Noun, UnknownNameError
 
 app = new_group("What measured for a user, and which of it counts where several measured the same.")

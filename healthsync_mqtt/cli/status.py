@@ -8,8 +8,8 @@ from typing import Any
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.advice import advice
+from healthsync_mqtt.cli.listener_address import reached
 from healthsync_mqtt.cli.options import DATA, FreshData, Json
-from healthsync_mqtt.cli.reached import reached
 from healthsync_mqtt.cli.spelling import spelled
 from healthsync_mqtt.descriptions.service import OUTCOMES, service_status
 from healthsync_mqtt.identity.certificates.server_tls import WARN_S

@@ -6,14 +6,14 @@ import typer
 
 from healthsync_mqtt.cli import completion, known_names, output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, hand_out
 from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.list_limit import created, newest
 from healthsync_mqtt.cli.liveness import Liveness, elsewhere, explain, strangers, whether_online
-from healthsync_mqtt.cli.newest import created, newest
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Limit, Yes, names, now_us, type_names
 from healthsync_mqtt.cli.secret_file import TokenFile
 from healthsync_mqtt.cli.subscriber_lag import lag
 from healthsync_mqtt.cli.subscriber_rewind import rewind
+from healthsync_mqtt.cli.token_handover import EmqxAcl, Lifetime, hand_out
 from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.descriptions.people import described_subscriber, told
 from healthsync_mqtt.identity.people.records import Subscriber

@@ -10,10 +10,10 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, moment, now_us
 from healthsync_mqtt.control.channel import call
 from healthsync_mqtt.errors import NotFoundError, UnavailableError
-from healthsync_mqtt.model.since import FromTime
+from healthsync_mqtt.model.start_position import FromTime
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.storage.port import LogReader
-from healthsync_mqtt.storage.since import place
+from healthsync_mqtt.storage.subscriber_start import place
 
 _CURSOR: Final = "subscriber:"
 _NOW: Final = "now"

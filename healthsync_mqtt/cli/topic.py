@@ -14,7 +14,7 @@ from healthsync_mqtt.errors import DeniedError, Noun, UnknownNameError, UsageErr
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.topics.access import AccessRules
-from healthsync_mqtt.topics.explain import ChannelLine, explain_publish, explain_subscribe
+from healthsync_mqtt.topics.explanation import ChannelLine, explain_publish, explain_subscribe
 from healthsync_mqtt.topics.registry import Channel, TopicRegistry
 
 app = new_group("The MQTT topics.")

@@ -11,9 +11,9 @@ from healthsync_mqtt.cli.demo import demo_login, run_watch
 from healthsync_mqtt.cli.demo_tokens import DemoTokens
 from healthsync_mqtt.cli.doctor.parts import missing
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.live import LiveView, Wanted
+from healthsync_mqtt.cli.listener_address import reached
+from healthsync_mqtt.cli.live_view import LiveView, Wanted
 from healthsync_mqtt.cli.options import DATA, Json, new_data, now_us
-from healthsync_mqtt.cli.reached import reached
 from healthsync_mqtt.cli.service_verbs import verbs
 from healthsync_mqtt.cli.spelling import Spelling, asked_by, nearby, program
 from healthsync_mqtt.cli.storage import AcceptRestored

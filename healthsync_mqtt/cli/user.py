@@ -6,21 +6,21 @@ import typer
 
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.consent import described, purposes
+from healthsync_mqtt.cli.gateway_url import BaseUrl
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.invitation import LinkLifetime, hand_out_link
+from healthsync_mqtt.cli.list_limit import created, newest
 from healthsync_mqtt.cli.liveness import LastEvents
-from healthsync_mqtt.cli.newest import created, newest
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Limit, Yes, now_us, operator, type_names
 from healthsync_mqtt.cli.secret_file import UrlFile
-from healthsync_mqtt.cli.service import BaseUrl
 from healthsync_mqtt.cli.user_export import export
+from healthsync_mqtt.cloud_links.former_links import end_links
 from healthsync_mqtt.descriptions.people import described_user, told
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.people.records import User
 from healthsync_mqtt.identity.people.sessions import SessionRole
 from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.linked.parting import end_links
 
 app = new_group("People whose data is kept.")
 app.command("export")(export)
@@ -221,7 +221,7 @@ def erase(
 
     Example: healthsync user erase alice --yes --reason "asked on 2026-11-26"
     """
-    from healthsync_mqtt.cli.erasing import erased, whole
+    from healthsync_mqtt.cli.erasure import erased, whole
 
     place = DataDirectory(data)
     if reason is not None and name in reason:

@@ -10,7 +10,7 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.newest import created, newest
+from healthsync_mqtt.cli.list_limit import created, newest
 from healthsync_mqtt.cli.options import DATA, Data, Json, Limit, Yes, now_us
 from healthsync_mqtt.cli.secret_file import SecretFile, handed_out
 from healthsync_mqtt.config.paths import DataPaths

@@ -17,7 +17,7 @@ from healthsync_mqtt.formats.mapping import load_mappings
 from healthsync_mqtt.formats.nightscout import Nightscout
 from healthsync_mqtt.formats.open_mhealth import OpenMhealth
 from healthsync_mqtt.formats.openscale import Openscale
-from healthsync_mqtt.formats.own import Own
+from healthsync_mqtt.formats.own_json import Own
 from healthsync_mqtt.formats.port import Format
 from healthsync_mqtt.formats.sleep_as_android import SleepAsAndroid
 from healthsync_mqtt.formats.theengs import Theengs

@@ -9,7 +9,7 @@ from hashlib import sha1
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 from uuid import UUID
 
-from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
+from healthsync_mqtt.model.declaration import NOTHING_DECLARED, Declared
 from healthsync_mqtt.model.event import Gone
 from healthsync_mqtt.model.reasons import Reason
 

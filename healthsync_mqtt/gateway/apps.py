@@ -21,7 +21,7 @@ from healthsync_mqtt.gateway.rules import Keeper
 from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
 from healthsync_mqtt.identity.people.records import AppRecord, Device
 from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.topics.access import AccessRules
 
 

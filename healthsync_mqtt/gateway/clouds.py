@@ -9,18 +9,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from healthsync_mqtt.adapters.agreeing import LASTS_S, Invitation, invite
-from healthsync_mqtt.adapters.ending import ended
-from healthsync_mqtt.adapters.link_state import CloudLinkState
-from healthsync_mqtt.adapters.links import LinkBook
-from healthsync_mqtt.adapters.ready import ReadyAdapter
-from healthsync_mqtt.adapters.telling import (
+from healthsync_mqtt.adapters.authorization import LASTS_S, Invitation, invite
+from healthsync_mqtt.adapters.link_descriptions import (
     AdapterLine,
     CloudLine,
     LinkDescription,
     described_adapters,
     described_link,
 )
+from healthsync_mqtt.adapters.link_end import ended
+from healthsync_mqtt.adapters.link_state import CloudLinkState
+from healthsync_mqtt.adapters.links import LinkBook
+from healthsync_mqtt.adapters.ready_adapters import ReadyAdapter
 from healthsync_mqtt.adapters.web import DirectWeb, Web
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConflictError

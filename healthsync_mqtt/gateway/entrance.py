@@ -10,15 +10,15 @@ import ssl
 import time
 from collections.abc import Callable, Iterable
 
-from healthsync_mqtt.broker.embedded.accepting import HANDSHAKE_S, Accepting
+from healthsync_mqtt.broker.embedded.acceptor import HANDSHAKE_S, Accepting
 from healthsync_mqtt.broker.embedded.handshakes import Arrival
 from healthsync_mqtt.broker.embedded.introductions import Introductions, Proxies
 from healthsync_mqtt.broker.embedded.limits.addresses import network
-from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.broker.embedded.proxy_header import Introduced
 from healthsync_mqtt.broker.embedded.rests import Rests
 from healthsync_mqtt.config.sections import GatewaySettings
 from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.telemetry.notices import Notices
 
 log = get_logger("gateway")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from healthsync_mqtt.adapters.links import LinkBook
-from healthsync_mqtt.adapters.ready import LiveReady
-from healthsync_mqtt.linked.inbox import NoticeInbox
+from healthsync_mqtt.adapters.ready_adapters import LiveReady
+from healthsync_mqtt.cloud_links.inbox import NoticeInbox
 
 R = TypeVar("R")
 

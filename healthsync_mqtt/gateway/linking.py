@@ -11,10 +11,11 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from healthsync_mqtt.adapters.agreeing import finish
+from healthsync_mqtt.adapters.authorization import finish
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
-from healthsync_mqtt.adapters.ready import ReadyAdapter
+from healthsync_mqtt.adapters.ready_adapters import ReadyAdapter
 from healthsync_mqtt.adapters.web import DirectWeb, Web
+from healthsync_mqtt.cloud_links.former_links import end_links
 from healthsync_mqtt.errors import (
     ConflictError,
     DeniedError,
@@ -32,7 +33,6 @@ from healthsync_mqtt.gateway.problem import HttpError, not_found
 from healthsync_mqtt.gateway.rules import Anybody
 from healthsync_mqtt.gateway.sessions import PersonSessions
 from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.linked.parting import end_links
 from healthsync_mqtt.topics.grammar import is_id
 
 LINK_COOKIE: Final = "__Host-healthsync-link"

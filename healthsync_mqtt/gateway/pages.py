@@ -11,9 +11,9 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.model.since import FromPosition
+from healthsync_mqtt.model.start_position import FromPosition
 from healthsync_mqtt.storage.port import LogReader
-from healthsync_mqtt.storage.since import place
+from healthsync_mqtt.storage.subscriber_start import place
 
 MOST: Final = 1_000
 """Events of one page."""

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
 from healthsync_mqtt.adapters.notices import FORGED, CloudDelivery, NoticeAnswer
-from healthsync_mqtt.adapters.ready import HOOKS
+from healthsync_mqtt.adapters.ready_adapters import HOOKS
 from healthsync_mqtt.adapters.signatures import same
 from healthsync_mqtt.broker.embedded.limits.addresses import network
 from healthsync_mqtt.errors import TokenError, UnavailableError

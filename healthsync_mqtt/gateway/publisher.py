@@ -10,7 +10,7 @@ from collections.abc import Callable
 from healthsync_mqtt.client.backoff import Clock, SystemClock
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.login.gateway import GATEWAY
-from healthsync_mqtt.mqtt.links.kept import KeptLink
+from healthsync_mqtt.mqtt.links.kept_link import KeptLink
 from healthsync_mqtt.mqtt.links.port import Address, Answer, ConnectionLostError, TooLargeError
 from healthsync_mqtt.telemetry.spans import CURRENT
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from healthsync_mqtt.descriptions.audited import AuditLine, described_row, described_verdict, subjects
+from healthsync_mqtt.descriptions.audit_rows import AuditLine, described_row, described_verdict, subjects
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deeds
 from healthsync_mqtt.gateway.installation import Installation

@@ -5,10 +5,9 @@ from typing import Any, Final
 
 import msgspec
 
-from healthsync_mqtt.adapters.telling import AdapterLine, CloudLine, LinkDescription
-from healthsync_mqtt.descriptions.audited import AuditFinding, AuditLine
+from healthsync_mqtt.adapters.link_descriptions import AdapterLine, CloudLine, LinkDescription
+from healthsync_mqtt.descriptions.audit_rows import AuditFinding, AuditLine
 from healthsync_mqtt.descriptions.consents import ConsentDecisionLine, ConsentLine
-from healthsync_mqtt.descriptions.measured import SourceLine
 from healthsync_mqtt.descriptions.passkeys import PasskeyLine
 from healthsync_mqtt.descriptions.people import (
     AdminDescription,
@@ -21,6 +20,7 @@ from healthsync_mqtt.descriptions.people import (
 )
 from healthsync_mqtt.descriptions.refusals import RejectedDescription
 from healthsync_mqtt.descriptions.sign_in import SignInWays
+from healthsync_mqtt.descriptions.sources import SourceLine
 from healthsync_mqtt.gateway.new_tokens import TokenAnswer
 from healthsync_mqtt.gateway.request_bodies import REQUESTS
 from healthsync_mqtt.model.reasons import Reason

@@ -12,7 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from healthsync_mqtt.gateway.entrance import Crowd, Entrance, Place
-from healthsync_mqtt.mqtt.links.gathered import GatheredWrites
+from healthsync_mqtt.mqtt.links.gathered_writes import GatheredWrites
 
 HEAD_S: Final = 10.0
 """Seconds from a connection, or from a request's first byte, to its whole head."""

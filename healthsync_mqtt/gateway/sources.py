@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from healthsync_mqtt.descriptions.measured import SourceLine, described_sources
+from healthsync_mqtt.descriptions.sources import SourceLine, described_sources
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds

@@ -27,9 +27,9 @@ from healthsync_mqtt.gateway.questions import LogQuestions, Text, one_user, type
 from healthsync_mqtt.gateway.rules import Reader
 from healthsync_mqtt.gateway.tail import Tail
 from healthsync_mqtt.model.record import Record, canonical_json
-from healthsync_mqtt.model.since import FromPosition, parse_since
+from healthsync_mqtt.model.start_position import FromPosition, parse_since
 from healthsync_mqtt.storage.port import LogReader
-from healthsync_mqtt.storage.since import place
+from healthsync_mqtt.storage.subscriber_start import place
 
 MOST: Final = 1_000
 MOST_OF_ONE: Final = 50

@@ -66,7 +66,7 @@ Command = Callable[[Sequence[str]], Sequence[str]]
 
 def import_command(words: Sequence[str]) -> Sequence[str]:
     """The command `healthsync import …` as it is started from here: the key of the file is on its standard input."""
-    code = "import os; os.nice(10); from healthsync_mqtt.cli.spooled import main; main()"
+    code = "import os; os.nice(10); from healthsync_mqtt.cli.spooled_import import main; main()"
     return (sys.executable, "-c", code, "import", *words)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from healthsync_mqtt.identity.audit.delivery import deliver
 from healthsync_mqtt.identity.audit.log import AuditLog
-from healthsync_mqtt.identity.login.refused import RefusedLogin
+from healthsync_mqtt.identity.login.refused_logins import RefusedLogin
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.topics.grammar import is_id
 

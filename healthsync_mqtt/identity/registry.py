@@ -20,7 +20,7 @@ from healthsync_mqtt.identity.login.adapters import ADAPTERS
 from healthsync_mqtt.identity.login.enrolment import ENROL_NAME, ENROL_PREFIX, Enrolments
 from healthsync_mqtt.identity.login.gateway import GATEWAY
 from healthsync_mqtt.identity.login.refresh import RefreshTokens
-from healthsync_mqtt.identity.login.refused import RefusedLoginBook
+from healthsync_mqtt.identity.login.refused_logins import RefusedLoginBook
 from healthsync_mqtt.identity.login.roster import Delta, Roster
 from healthsync_mqtt.identity.people.apps import AppBook
 from healthsync_mqtt.identity.people.carers import CarerBook

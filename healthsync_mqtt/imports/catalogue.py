@@ -13,7 +13,7 @@ from healthsync_mqtt.imports.fitbit_archive import FitbitArchive
 from healthsync_mqtt.imports.google_takeout import GoogleFitTakeout
 from healthsync_mqtt.imports.health_auto_export_csv import HealthAutoExportTables
 from healthsync_mqtt.imports.openscale_csv import OpenscaleTable
-from healthsync_mqtt.imports.own import OwnEvents
+from healthsync_mqtt.imports.own_events import OwnEvents
 from healthsync_mqtt.imports.port import Archive, Item, LeftOut, PassedOver, Whose
 from healthsync_mqtt.imports.source import Member, Moved, members_of
 from healthsync_mqtt.imports.withings_csv import WithingsTables

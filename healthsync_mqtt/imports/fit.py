@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from healthsync_mqtt.formats.fit.counters import DayBook
-from healthsync_mqtt.formats.fit.reading import FitAside, FitNote, created_s, read_items
+from healthsync_mqtt.formats.fit.file_events import FitAside, FitNote, created_s, read_items
 from healthsync_mqtt.formats.fit.wire import is_fit
 from healthsync_mqtt.imports.port import Item, LeftOut, PassedOver, Read, Reading, Remark, Remembered, Whose
 from healthsync_mqtt.imports.source import Member, UnreadableError

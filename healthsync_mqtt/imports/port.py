@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
-from healthsync_mqtt.formats.passed_over import PassedOver
+from healthsync_mqtt.formats.omissions import PassedOver
 from healthsync_mqtt.formats.port import AppMessage, Event
 from healthsync_mqtt.imports.source import Member
-from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
+from healthsync_mqtt.model.declaration import NOTHING_DECLARED, Declared
 from healthsync_mqtt.model.reasons import Reason
 
 __all__ = ["Archive", "Event", "Item", "LeftOut", "PassedOver", "Read", "Reading", "Remark", "Remembered", "Whose"]

@@ -11,7 +11,7 @@ from typing import Final
 from healthsync_mqtt.insights.file import FollowedPlace, InsightFile, LookedAt
 from healthsync_mqtt.insights.finding import InsightFinding
 from healthsync_mqtt.insights.port import Insight
-from healthsync_mqtt.insights.recent import RecentDays
+from healthsync_mqtt.insights.recent_days import RecentDays
 from healthsync_mqtt.summaries.reader import DayReader, DayValue, SummedPerson, TimedReading
 from healthsync_mqtt.telemetry.log import get_logger
 

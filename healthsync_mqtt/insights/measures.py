@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from healthsync_mqtt.insights.recent import RecentDays
+from healthsync_mqtt.insights.recent_days import RecentDays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from healthsync_mqtt.insights.capability import InsightCapability
 from healthsync_mqtt.insights.finding import InsightFinding
-from healthsync_mqtt.insights.recent import RecentDays
+from healthsync_mqtt.insights.recent_days import RecentDays
 
 Find = Callable[[RecentDays], Sequence[InsightFinding]]
 

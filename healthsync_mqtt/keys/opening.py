@@ -12,8 +12,8 @@ from healthsync_mqtt.config.private_files import directory_lock, make_private_di
 from healthsync_mqtt.config.secrets import key_passphrase, passphrase_or_asked
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.keys.book import KeyBook
-from healthsync_mqtt.keys.local import LocalProvider, NoLock, PassphraseLock
-from healthsync_mqtt.keys.remote import RemoteProvider
+from healthsync_mqtt.keys.local_provider import LocalProvider, NoLock, PassphraseLock
+from healthsync_mqtt.keys.remote_provider import RemoteProvider
 from healthsync_mqtt.keys.ring import KeyRing
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.keys.book import KeyBook, WrappedKey
 from healthsync_mqtt.keys.faults import KeyDestroyedError, KeyUnavailableError, TamperedError
 from healthsync_mqtt.keys.port import KeyProvider
-from healthsync_mqtt.keys.sealed import FORM, HEADER_BYTES, KEY_BYTES, DataKey, key_id_of
+from healthsync_mqtt.keys.sealed_bytes import FORM, HEADER_BYTES, KEY_BYTES, DataKey, key_id_of
 
 _USER: Final = "user:"
 _SERVICE: Final = "service:"

@@ -22,7 +22,7 @@ from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.keys.faults import KeyDestroyedError, KeyUnavailableError, TamperedError
 from healthsync_mqtt.keys.opening import has_ring, ring_of
 from healthsync_mqtt.keys.ring import KeyRing
-from healthsync_mqtt.keys.sealed import OVERHEAD, key_id_of
+from healthsync_mqtt.keys.sealed_bytes import OVERHEAD, key_id_of
 
 #: "HSSV" in the file's header: its values are sealed.
 _SEALED: Final = 0x48535356

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
+from healthsync_mqtt.model.declaration import NOTHING_DECLARED, Declared
 
 EVERY_PROVIDER: Final = "*"
 """The provider of an adapter that works for all of them: no topic has a level like it."""

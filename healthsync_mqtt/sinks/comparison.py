@@ -11,9 +11,9 @@ from healthsync_mqtt.sinks.config import InfluxConfig
 from healthsync_mqtt.sinks.influx.backfill import Slice, drain, overtaken, repair
 from healthsync_mqtt.sinks.influx.http import Influx
 from healthsync_mqtt.sinks.influx.readback import Readback
-from healthsync_mqtt.sinks.influx.reconcile import Difference, Reconciliation
+from healthsync_mqtt.sinks.influx.reconciliation import Difference, Reconciliation
 from healthsync_mqtt.sinks.kinds import open_packer, open_pseudonyms
-from healthsync_mqtt.sinks.opened import OpenedSink
+from healthsync_mqtt.sinks.opened_sink import OpenedSink
 from healthsync_mqtt.sinks.worker import assemble
 from healthsync_mqtt.storage.port import LogReader
 

@@ -14,7 +14,7 @@ from healthsync_mqtt.telemetry.log import get_logger
 
 if TYPE_CHECKING:
     from healthsync_mqtt.sinks.days import DaysShipping
-    from healthsync_mqtt.sinks.influx.packing import Packer
+    from healthsync_mqtt.sinks.influx.packer import Packer
     from healthsync_mqtt.sinks.port import DaySink, TrialFinding
 
 
@@ -174,7 +174,7 @@ def reach(config: SinkConfig) -> "TrialFinding":
 def open_packer(sinks: Sinks, config: InfluxConfig, reader: LogReader, ledger: SinkLedger) -> "Packer":
     """What makes the points of an InfluxDB sink."""
     from healthsync_mqtt.sinks.influx.mapping import Mapper
-    from healthsync_mqtt.sinks.influx.packing import Packer
+    from healthsync_mqtt.sinks.influx.packer import Packer
 
     mapper = Mapper(open_pseudonyms(sinks, ledger).of, ledger, marks=config.deletes == "mark")
     return Packer(reader, mapper, ledger, config.deletes)

@@ -11,7 +11,7 @@ from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sinks.config import KafkaConfig
 from healthsync_mqtt.sinks.kafka.message import event_message, latest_message
 from healthsync_mqtt.sinks.kafka.server import Kafka, KafkaTroubleError
-from healthsync_mqtt.sinks.opened import OpenedSink
+from healthsync_mqtt.sinks.opened_sink import OpenedSink
 from healthsync_mqtt.storage.port import LogReader
 
 _PAGE: Final = 1_000

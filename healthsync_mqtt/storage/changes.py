@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from healthsync_mqtt.model.record import Record, canonical_json
-from healthsync_mqtt.model.since import FromPosition
+from healthsync_mqtt.model.start_position import FromPosition
 from healthsync_mqtt.model.sync_token import SyncToken, no_token
 from healthsync_mqtt.storage.port import LogReader
-from healthsync_mqtt.storage.since import place
+from healthsync_mqtt.storage.subscriber_start import place
 
 _ROWS: Final = 2_000
 """Rows that are looked at for one page: of what is not asked for, there may be many."""

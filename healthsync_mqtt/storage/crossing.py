@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.storage.address import server_of
-from healthsync_mqtt.storage.moving import MovableLog, Moved, MovePart, MoveState, move, refuse_second_move, state
+from healthsync_mqtt.storage.move import MovableLog, Moved, MovePart, MoveState, move, refuse_second_move, state
 from healthsync_mqtt.storage.opening import codec_of
-from healthsync_mqtt.storage.sqlite.comparing import anchor_path
-from healthsync_mqtt.storage.sqlite.moving import SqliteMovingLog
+from healthsync_mqtt.storage.sqlite.comparison import anchor_path
+from healthsync_mqtt.storage.sqlite.move import SqliteMovingLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 
 if TYPE_CHECKING:

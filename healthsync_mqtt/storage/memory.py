@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from healthsync_mqtt.model.event import LATEST
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.storage.latest import Held, version_after
+from healthsync_mqtt.storage.latest_version import Held, version_after
 from healthsync_mqtt.storage.port import (
     NOBODY,
     CountKey,

@@ -13,7 +13,7 @@ from healthsync_mqtt.storage.codec import KeyCodec
 from healthsync_mqtt.storage.port import EventLog, LogReader
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.storage.sqlite.checkpoints import wal_bytes as wal_size
-from healthsync_mqtt.storage.sqlite.comparing import compare_files
+from healthsync_mqtt.storage.sqlite.comparison import compare_files
 from healthsync_mqtt.storage.sqlite.holders import readers_of
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.pages import HeldDatabase

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple, Protocol
 
-from healthsync_mqtt.broker.embedded.ackorder import Answered
 from healthsync_mqtt.broker.embedded.dialect import Dialect
 from healthsync_mqtt.broker.embedded.farewells import CODES
+from healthsync_mqtt.mqtt.ack_order import Answered
 from healthsync_mqtt.mqtt.codec import Decoder
 from healthsync_mqtt.mqtt.codec.packets import (
     SUBSCRIBE_REFUSED,

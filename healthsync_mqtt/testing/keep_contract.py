@@ -1,4 +1,4 @@
-"""What every keeper of sessions promises (``sessions.kept.Keep``), as tests that any of them runs through.
+"""What every keeper of sessions promises (``sessions.port.Keep``), as tests that any of them runs through.
 
 Subclass ``KeepContract`` in a test module and give it a ``place`` fixture, which is empty; ``LastingKeepContract``
 where what is said lasts beyond the run of the service.
@@ -7,8 +7,8 @@ where what is said lasts beyond the run of the service.
 import asyncio
 from typing import Protocol
 
-from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeptSession, KeptWill, OwedMessage, Subscribed
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.port import Keep, KeptSession, KeptWill, OwedMessage, Subscribed
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.model.principal import Principal, Role
 
 APP = Principal(role=Role.subscriber, client_id="app", users=frozenset({"alice"}), types=None)

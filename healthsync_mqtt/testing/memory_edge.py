@@ -17,7 +17,7 @@ from bridge.ports import Commit, CommitObserver
 from bridge.service import Addresses
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.identity.consent.decisions import Permissions
-from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
+from healthsync_mqtt.model.declaration import NOTHING_DECLARED, Declared
 from healthsync_mqtt.model.delivery import Delivery, DeliveryVerdict
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.report import EdgeReport

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, KeptWill, OwedMessage, Subscribed
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.port import KeptSession, KeptWill, OwedMessage, Subscribed
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.model.principal import Principal
 
 
@@ -21,7 +21,7 @@ class MemoryRecord:
 
 
 class MemoryKeep:
-    """``sessions.kept.Keep``: everything lasts from the moment that it was said."""
+    """``sessions.port.Keep``: everything lasts from the moment that it was said."""
 
     def __init__(self, record: MemoryRecord, clock: Callable[[], float] = time.monotonic) -> None:
         self._record = record

@@ -1,7 +1,7 @@
 """A holder of the outer key in memory, which can be away."""
 
 from healthsync_mqtt.keys.faults import KeyUnavailableError
-from healthsync_mqtt.keys.outer import OuterKey, version_of
+from healthsync_mqtt.keys.outer_key import OuterKey, version_of
 
 
 class MemoryProvider:

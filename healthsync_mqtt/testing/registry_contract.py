@@ -21,12 +21,12 @@ from healthsync_mqtt.identity.audit.delivery import deliver
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.identity.login.directory import Directory
-from healthsync_mqtt.identity.login.refused import MOST_OF_CLIENT, RefusedLogin
+from healthsync_mqtt.identity.login.refused_logins import MOST_OF_CLIENT, RefusedLogin
 from healthsync_mqtt.identity.people.passkeys import Passkey
 from healthsync_mqtt.identity.people.sessions import SessionRole
 from healthsync_mqtt.identity.people.sightings import SeenEvent, SeenLogin
 from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.model.erasure import ErasureStep, Errand
 from healthsync_mqtt.model.principal import Role
 

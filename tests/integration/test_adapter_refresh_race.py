@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from healthsync_mqtt.adapters.agreeing import finish, invite
+from healthsync_mqtt.adapters.authorization import finish, invite
 from healthsync_mqtt.adapters.links import LinkBook
 from tests.support import child
 from tests.support.adapter_child import ready_at

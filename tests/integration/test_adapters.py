@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.adapters.links import LinkBook
-from healthsync_mqtt.linked.parting import PartingBook
+from healthsync_mqtt.cloud_links.former_links import PartingBook
 from tests.support import child
 from tests.support.clouds import CLIENT, SECRET, WITHINGS, CloudManners, ScriptedCloud, serving
 from tests.support.patience import PATIENCE_S, wait_until

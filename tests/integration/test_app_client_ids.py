@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.mqtt.codec.packets import Property
 from tests.support.inprocess import House
 from tests.support.peer import Identity, event

@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from bridge.pipeline import PART_EVENTS
-from healthsync_mqtt.broker.embedded.reading import Hold
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.broker.embedded.backpressure import Hold
+from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Property, Puback, Publish
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from tests.support.app_login import MINUTES, app, exported, minutes_of, topic

@@ -5,8 +5,8 @@ import resource
 
 import pytest
 
+from healthsync_mqtt.broker.embedded.backpressure import Hold
 from healthsync_mqtt.broker.embedded.connection import Connection
-from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.mqtt.codec import encode
 from healthsync_mqtt.mqtt.codec.packets import (
     Connack,

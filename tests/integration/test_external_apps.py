@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
-from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
+from healthsync_mqtt.model.declaration import NOTHING_DECLARED, Declared
 from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.opening import open_reader
 from tests.support.app_login import exported, minutes_of, night

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from healthsync_mqtt.broker.embedded.reading import Hold
+from healthsync_mqtt.broker.embedded.backpressure import Hold
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, StoreError
 from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server

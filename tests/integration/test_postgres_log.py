@@ -12,7 +12,7 @@ from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.keys.opening import ring_made_if_missing
 from healthsync_mqtt.postgres.connection import ServerPlace
-from healthsync_mqtt.storage.postgres import counting
+from healthsync_mqtt.storage.postgres import counts
 from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerBusyError, ServerGoneError, ServerUnsafeError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
@@ -36,7 +36,7 @@ def server() -> Iterator[Postgres]:
 
 @pytest.fixture(autouse=True)
 def counts_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(counts, "ROWS_AT_ONCE", 4)
 
 
 class TestPostgres(EventLogContract):

@@ -22,13 +22,13 @@ from healthsync_mqtt.errors import ConfigError, StoreError, UnavailableError
 from healthsync_mqtt.identity.audit.delivery import deliver
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.login.directory import Directory
-from healthsync_mqtt.identity.people.postgres.moving_in import AUDIT, OF_ONE_ROW, TABLES, move_in
+from healthsync_mqtt.identity.people.postgres.move import AUDIT, OF_ONE_ROW, TABLES, move_in
 from healthsync_mqtt.identity.people.postgres.tables import PostgresTables
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.postgres.connection import ServerPlace
-from healthsync_mqtt.sinks import joining
+from healthsync_mqtt.sinks import takeover
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.testing.log_items import item
 from healthsync_mqtt.testing.registry_contract import NOW_US, Both, RegistryContract
@@ -314,8 +314,8 @@ def test_a_bridge_that_joins_one_of_its_own_log_copies_no_row(
     def copied(*_: object) -> int:
         raise AssertionError("each row of the log was read")
 
-    monkeypatch.setattr(joining, "take_over", copied)
-    assert joining.join(two, one, Shard.parse("")).events == 0
+    monkeypatch.setattr(takeover, "take_over", copied)
+    assert takeover.join(two, one, Shard.parse("")).events == 0
     assert (two / "sinks" / "pseudonyms.db").exists()
 
 

@@ -8,7 +8,7 @@ import pytest
 from test_sink_reconcile import Installation, pseudonym
 
 from healthsync_mqtt.sinks.influx.point_time import slot, time_ns
-from healthsync_mqtt.sinks.influx.reconcile import Reconciliation
+from healthsync_mqtt.sinks.influx.reconciliation import Reconciliation
 from tests.support.influx_double import InfluxDouble, Reply, Request
 from tests.support.sink import pulses
 

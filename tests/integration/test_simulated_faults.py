@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from healthsync_mqtt.testing.simulator.many import arguments
+from healthsync_mqtt.testing.simulator.seeds import arguments
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

@@ -20,12 +20,12 @@ from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.event import Omitted, Op, Rejection
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason
-from healthsync_mqtt.storage import moving
+from healthsync_mqtt.storage import move
 from healthsync_mqtt.storage.crossing import Crossing
-from healthsync_mqtt.storage.moving import MoveState
+from healthsync_mqtt.storage.move import MoveState
 from healthsync_mqtt.storage.opening import encryption, open_log, open_reader
 from healthsync_mqtt.storage.port import CountKey, EventLog, FormatMemory, LogReader, Quarantined
-from healthsync_mqtt.storage.postgres import counting
+from healthsync_mqtt.storage.postgres import counts
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 from tests.support.patience import PATIENCE_S, wait_until
@@ -59,7 +59,7 @@ def source(request: pytest.FixtureRequest, data: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def counts_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(counts, "ROWS_AT_ONCE", 4)
 
 
 @contextmanager
@@ -142,7 +142,7 @@ def on_server_now(data: Path) -> dict[str, Any]:
         return everything(reader)
 
 
-def cross(data: Path, *, to_server: bool = True) -> moving.Moved:
+def cross(data: Path, *, to_server: bool = True) -> move.Moved:
     return Crossing(data, to_server=to_server, plain=False).run(lambda _: None)
 
 
@@ -201,7 +201,7 @@ def test_what_is_left_is_used_only_by_who_says_so(source: Path) -> None:
 
 @pytest.mark.parametrize("source", ["plain"], indirect=True)
 def test_a_part_of_a_log_is_not_used(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moving, "_A_COMMIT", 20)
+    monkeypatch.setattr(move, "_A_COMMIT", 20)
 
     def stop(_: int) -> None:
         raise KeyboardInterrupt
@@ -251,8 +251,8 @@ def test_a_log_that_is_used_is_not_moved(source: Path) -> None:
 @pytest.mark.parametrize(("source", "to_server"), [("plain", True), ("sealed", False)], indirect=["source"])
 def test_killed_anywhere_it_goes_on(source: Path, monkeypatch: pytest.MonkeyPatch, to_server: bool) -> None:
     """HEALTHSYNC_TEST_KILLS: about how often."""
-    monkeypatch.setattr(moving, "_A_COMMIT", 3)
-    monkeypatch.setattr(moving, "_REFUSALS", 1)
+    monkeypatch.setattr(move, "_A_COMMIT", 3)
+    monkeypatch.setattr(move, "_REFUSALS", 1)
     before = on_disk_now(source)
     if not to_server:
         cross(source)

@@ -12,16 +12,16 @@ from random import SystemRandom
 
 from healthsync_mqtt.adapters.catalogue import shipped
 from healthsync_mqtt.adapters.cloud import CloudClient
-from healthsync_mqtt.adapters.fetching import CommittedEvents
+from healthsync_mqtt.adapters.fetch import CommittedEvents
 from healthsync_mqtt.adapters.links import LinkBook
-from healthsync_mqtt.adapters.ready import ReadyAdapter
-from healthsync_mqtt.adapters.standing import UserStanding
+from healthsync_mqtt.adapters.ready_adapters import ReadyAdapter
+from healthsync_mqtt.adapters.user_standing import UserStanding
 from healthsync_mqtt.adapters.web import DirectWeb
 from healthsync_mqtt.adapters.worker import AdapterWorker
+from healthsync_mqtt.cloud_links.flights import Flights
+from healthsync_mqtt.cloud_links.former_links import PartingBook
+from healthsync_mqtt.cloud_links.inbox import NoticeInbox
 from healthsync_mqtt.errors import UnavailableError
-from healthsync_mqtt.linked.flights import Flights
-from healthsync_mqtt.linked.inbox import NoticeInbox
-from healthsync_mqtt.linked.parting import PartingBook
 from tests.support.cloud_scenes import SCENES
 from tests.support.clouds import CLIENT, SECRET
 
@@ -50,7 +50,7 @@ class HttpOutlet:
         self._url = url
 
     async def publish(self, user: str, provider: str, payload: bytes) -> CommittedEvents:
-        """See ``adapters.fetching.EventOutlet``."""
+        """See ``adapters.fetch.EventOutlet``."""
         del user, provider
         try:
             return CommittedEvents(**await asyncio.to_thread(self._posted, payload))
@@ -70,12 +70,12 @@ class Everybody:
     """All users are there."""
 
     def standing(self, user: str) -> UserStanding:
-        """See ``adapters.standing.People``."""
+        """See ``adapters.user_standing.People``."""
         del user
         return UserStanding.here
 
     def version(self) -> int:
-        """See ``adapters.standing.People``."""
+        """See ``adapters.user_standing.People``."""
         return 0
 
 

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
-from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
+from healthsync_mqtt.model.declaration import NOTHING_DECLARED, Declared
 from tests.support.inprocess import House
 from tests.support.peer import Identity
 

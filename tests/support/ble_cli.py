@@ -13,7 +13,7 @@ from typing import Any
 from bumble.gatt import Characteristic
 
 import healthsync_mqtt.cli.ble
-from healthsync_mqtt.ble.assigned import RECORD_ACCESS_CONTROL_POINT
+from healthsync_mqtt.ble.assigned_numbers import RECORD_ACCESS_CONTROL_POINT
 from healthsync_mqtt.cli.main import main
 from tests.support.virtual_ble import Air, Gadget, air, records_of
 

@@ -23,7 +23,7 @@ from healthsync_mqtt.mqtt.links.manners import BEST, OLD, Manners
 from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.anchor import AnchorFile
 from healthsync_mqtt.storage.opening import open_reader
-from healthsync_mqtt.storage.sqlite.comparing import anchor_path
+from healthsync_mqtt.storage.sqlite.comparison import anchor_path
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.device import Device, Door
 from tests.support.external_bridge import BridgeProcess, Proxy, Wire

@@ -16,8 +16,8 @@ from typing import Any, Self
 
 import pytest
 
+from healthsync_mqtt.broker.external.hook_server import SECRET_CREDENTIAL
 from healthsync_mqtt.broker.external.identities import OWN, bridge_client_id
-from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
 from healthsync_mqtt.mqtt.links.port import Address
 from tests.support import child
 from tests.support.mosquitto import Mosquitto, free_port

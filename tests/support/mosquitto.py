@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from healthsync_mqtt.broker.external.access import external_tls
+from healthsync_mqtt.broker.external.configuration import render, write
 from healthsync_mqtt.broker.external.identities import ADMIN, epochs, principals
 from healthsync_mqtt.broker.external.mosquitto.provision import Provisioned, provision_mosquitto
 from healthsync_mqtt.broker.external.plan import Plan
-from healthsync_mqtt.broker.external.render import render, write
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
 from healthsync_mqtt.identity.login.credentials import CredentialStore

@@ -12,11 +12,11 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
+from healthsync_mqtt.broker.external.configuration import render, write
+from healthsync_mqtt.broker.external.hook_server import SECRET_CREDENTIAL
 from healthsync_mqtt.broker.external.identities import ADMIN, OWN, bridge_client_id
 from healthsync_mqtt.broker.external.management import Management
 from healthsync_mqtt.broker.external.plan import Plan
-from healthsync_mqtt.broker.external.render import render, write
-from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
 from tests.support import child
 from tests.support.mosquitto import Mosquitto, free_port
 from tests.support.patience import PATIENCE_S

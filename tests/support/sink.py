@@ -10,7 +10,7 @@ from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sinks.config import InfluxConfig
 from healthsync_mqtt.sinks.influx.http import Influx
 from healthsync_mqtt.sinks.influx.mapping import Mapper
-from healthsync_mqtt.sinks.influx.packing import Packer
+from healthsync_mqtt.sinks.influx.packer import Packer
 from healthsync_mqtt.sinks.influx.sink import InfluxSink, LineServer
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.shipper import Shipper, SinkPhase

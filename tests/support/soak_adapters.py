@@ -22,10 +22,10 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-from healthsync_mqtt.adapters.agreeing import finish, invite
+from healthsync_mqtt.adapters.authorization import finish, invite
 from healthsync_mqtt.adapters.links import LinkBook
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
-from healthsync_mqtt.linked.inbox import NoticeInbox
+from healthsync_mqtt.cloud_links.inbox import NoticeInbox
 from tests.support import child
 from tests.support.adapter_child import ready_at, run
 from tests.support.cloud_scenes import SCENES, CloudScene, delivery

@@ -23,7 +23,7 @@ from typing import Any
 from healthsync_mqtt.mqtt.links.port import Address, ClientLogin
 from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.anchor import AnchorFile
-from healthsync_mqtt.storage.sqlite.comparing import anchor_path
+from healthsync_mqtt.storage.sqlite.comparison import anchor_path
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.servers import Influxd, VictoriaMetrics
 from tests.support.service import NotReadyError, Service, run_cli

@@ -27,7 +27,7 @@ from bumble.link import LocalLink
 from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport.common import AsyncPipeSink
 
-from healthsync_mqtt.ble.assigned import (
+from healthsync_mqtt.ble.assigned_numbers import (
     DEVICE_INFORMATION,
     MANUFACTURER_NAME,
     MODEL_NUMBER,

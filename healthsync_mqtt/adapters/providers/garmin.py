@@ -21,7 +21,6 @@ from healthsync_mqtt.adapters.cloud import (
     judged,
 )
 from healthsync_mqtt.adapters.hooks.garmin import FILES, NOTICES
-from healthsync_mqtt.adapters.leaving import by_bearer
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import (
     AnswerKind,
@@ -35,6 +34,7 @@ from healthsync_mqtt.adapters.mapping.memory import LinkMemory
 from healthsync_mqtt.adapters.mapping.rules import FieldRow, figures, number_at, word_of
 from healthsync_mqtt.adapters.port import Adapter
 from healthsync_mqtt.adapters.providers.garmin_files import file_items
+from healthsync_mqtt.adapters.revocation_endpoints import by_bearer
 from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.formats.port import AppMessage, Fold, FormatEntry
 from healthsync_mqtt.formats.reading.document import (

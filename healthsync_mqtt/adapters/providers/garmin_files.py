@@ -10,9 +10,9 @@ from typing import Final
 from healthsync_mqtt.adapters.mapping.answers import AnswerReading, Written
 from healthsync_mqtt.adapters.mapping.rules import FieldRow
 from healthsync_mqtt.formats.fit.counters import DayBook
-from healthsync_mqtt.formats.fit.reading import FitAside, read_items
+from healthsync_mqtt.formats.fit.file_events import FitAside, read_items
 from healthsync_mqtt.formats.fit.wire import is_fit
-from healthsync_mqtt.formats.passed_over import PassedOver
+from healthsync_mqtt.formats.omissions import PassedOver
 from healthsync_mqtt.formats.port import Event, Made, Outcome
 from healthsync_mqtt.formats.reading.moment import Moment, moment
 from healthsync_mqtt.formats.reading.scribe import Records

@@ -29,12 +29,12 @@ from healthsync_mqtt.adapters.cloud import (
     utc_time,
 )
 from healthsync_mqtt.adapters.hooks.google_health import NOTICES
-from healthsync_mqtt.adapters.leaving import beside_tokens
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import AnswerKind, AnswerReading, ProviderMapping, Written, nothing
 from healthsync_mqtt.adapters.mapping.memory import LinkMemory
 from healthsync_mqtt.adapters.mapping.rules import FieldRow, figures, number_at, word_of
 from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.adapters.revocation_endpoints import beside_tokens
 from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.formats.port import AppMessage, Fold, FormatEntry
 from healthsync_mqtt.formats.reading.document import (

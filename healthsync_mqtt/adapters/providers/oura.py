@@ -22,7 +22,6 @@ from healthsync_mqtt.adapters.cloud import (
     utc_time,
 )
 from healthsync_mqtt.adapters.hooks.oura import NOTICES
-from healthsync_mqtt.adapters.leaving import by_query
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import (
     AnswerKind,
@@ -36,6 +35,7 @@ from healthsync_mqtt.adapters.mapping.answers import (
 )
 from healthsync_mqtt.adapters.mapping.rules import FieldRow, figures, number_at, word_of
 from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.adapters.revocation_endpoints import by_query
 from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.formats.port import FormatEntry
 from healthsync_mqtt.formats.reading.document import Record, inner, items, number, text_or_none

@@ -24,7 +24,6 @@ from healthsync_mqtt.adapters.cloud import (
     utc_date,
 )
 from healthsync_mqtt.adapters.hooks.polar import NOTICES
-from healthsync_mqtt.adapters.leaving import by_bearer
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import (
     AnswerKind,
@@ -40,6 +39,7 @@ from healthsync_mqtt.adapters.mapping.answers import (
 from healthsync_mqtt.adapters.mapping.rules import FieldRow, figures, number_at
 from healthsync_mqtt.adapters.notices import json_request
 from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.adapters.revocation_endpoints import by_bearer
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
 from healthsync_mqtt.formats.port import FormatEntry
 from healthsync_mqtt.formats.reading.document import (

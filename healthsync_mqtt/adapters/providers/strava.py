@@ -20,12 +20,12 @@ from healthsync_mqtt.adapters.cloud import (
     judged,
 )
 from healthsync_mqtt.adapters.hooks.strava import NOTICES, activity_question, is_number
-from healthsync_mqtt.adapters.leaving import by_bearer
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import AnswerKind, AnswerReading, ProviderMapping, Written, name_of
 from healthsync_mqtt.adapters.mapping.rules import FieldRow, figures, number_at
 from healthsync_mqtt.adapters.notices import RecordQuestion, account_in, mark_of
 from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.adapters.revocation_endpoints import by_bearer
 from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.formats.port import FormatEntry
 from healthsync_mqtt.formats.reading.document import Record, as_record, inner, inside, items, number, text_or_none

@@ -11,7 +11,6 @@ from typing import Any, Final
 from healthsync_mqtt.adapters.capability import AskingBudget, AuthMethod, Capability, DeliveryWay
 from healthsync_mqtt.adapters.cloud import Asked, Cloud, CloudEndpoint, Question, TokenManners, token_at, utc_time
 from healthsync_mqtt.adapters.hooks.whoop import NOTICES
-from healthsync_mqtt.adapters.leaving import by_bearer
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import (
     AnswerKind,
@@ -23,6 +22,7 @@ from healthsync_mqtt.adapters.mapping.answers import (
 )
 from healthsync_mqtt.adapters.mapping.rules import FieldRow, figures, number_at
 from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.adapters.revocation_endpoints import by_bearer
 from healthsync_mqtt.formats.port import FormatEntry
 from healthsync_mqtt.formats.reading.document import Record, inner, text_or_none
 from healthsync_mqtt.formats.reading.moment import Moment, moment_in

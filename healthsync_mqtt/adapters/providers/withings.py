@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from healthsync_mqtt.adapters import leaving
+from healthsync_mqtt.adapters import revocation_endpoints
 from healthsync_mqtt.adapters.capability import AskingBudget, AuthMethod, Capability, DeliveryWay
 from healthsync_mqtt.adapters.cloud import (
     Asked,
@@ -145,7 +145,7 @@ CLOUD: Final = Cloud(
     tokens=TokenManners(form={"action": "requesttoken"}, inside="body", account=("body", "userid"), separator=","),
     judge=_judged,
     notices=NOTICES,
-    leave=leaving.withings,
+    leave=revocation_endpoints.withings,
 )
 
 

@@ -7,7 +7,7 @@ flags announce a context waits for it: it says of which meal it was.
 from collections.abc import Iterator
 from typing import Any, Final
 
-from healthsync_mqtt.ble.assigned import RECORD_ACCESS_CONTROL_POINT
+from healthsync_mqtt.ble.assigned_numbers import RECORD_ACCESS_CONTROL_POINT
 from healthsync_mqtt.ble.layout import Field, Layout, has, needed
 from healthsync_mqtt.ble.octets import s16, sfloat, u8, u16, wall
 from healthsync_mqtt.ble.profile import (

@@ -7,7 +7,7 @@ test, a calibration, questionable or invalid is no measurement.
 from collections.abc import Iterator
 from typing import Any, Final
 
-from healthsync_mqtt.ble.assigned import RECORD_ACCESS_CONTROL_POINT
+from healthsync_mqtt.ble.assigned_numbers import RECORD_ACCESS_CONTROL_POINT
 from healthsync_mqtt.ble.layout import Field, Layout, has, needed, wanted
 from healthsync_mqtt.ble.octets import sfloat, u16, u24, wall
 from healthsync_mqtt.ble.profile import (

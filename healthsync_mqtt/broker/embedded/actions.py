@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from healthsync_mqtt.broker.embedded.ackorder import Answered, OtherAnswer
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.mqtt.ack_order import Answered, OtherAnswer
 from healthsync_mqtt.mqtt.codec.packets import Connect, Packet, Publish, Subscribe, Unsubscribe
 from healthsync_mqtt.topics.access import AccessDecision
 from healthsync_mqtt.topics.registry import Channel

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from healthsync_mqtt.broker.embedded.ackorder import OtherAnswer
 from healthsync_mqtt.broker.embedded.actions import (
     Acknowledge,
     Action,
@@ -21,16 +20,15 @@ from healthsync_mqtt.broker.embedded.actions import (
     Send,
 )
 from healthsync_mqtt.broker.embedded.admission import Refusal
+from healthsync_mqtt.broker.embedded.backpressure import Hold, Reading
 from healthsync_mqtt.broker.embedded.deadlines import Deadline, Deadlines
 from healthsync_mqtt.broker.embedded.dialect import THREE, Dialect, dialect_of
 from healthsync_mqtt.broker.embedded.farewells import CODES
-from healthsync_mqtt.broker.embedded.gathering import Gathering
+from healthsync_mqtt.broker.embedded.incoming_messages import Gathering
 from healthsync_mqtt.broker.embedded.lifecycle import ConnectionState
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.ports import Door, Later, LongRight
 from healthsync_mqtt.broker.embedded.protocol import DEAF, Protocol
-from healthsync_mqtt.broker.embedded.reading import Hold, Reading
-from healthsync_mqtt.broker.embedded.replies import DONE, Said
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.turns import TurnAccount, Turns
 from healthsync_mqtt.broker.embedded.visitors import Visitors
@@ -40,8 +38,10 @@ from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.model.delivery import DeliveryVerdict
 from healthsync_mqtt.model.principal import Principal
+from healthsync_mqtt.mqtt.ack_order import OtherAnswer
 from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, v5
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Suback, Unsuback
+from healthsync_mqtt.mqtt.replies import DONE, Said
 from healthsync_mqtt.topics.grammar import is_id
 
 if TYPE_CHECKING:

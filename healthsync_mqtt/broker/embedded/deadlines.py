@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from enum import Enum
 
-from healthsync_mqtt.broker.embedded.reading import Reading
+from healthsync_mqtt.broker.embedded.backpressure import Reading
 
 _GRACE = 1.5  # [MQTT-3.1.2-24]
 

@@ -8,9 +8,8 @@ import struct
 from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
-from healthsync_mqtt.broker.embedded.ackorder import Answered, answers
 from healthsync_mqtt.broker.embedded.farewells import CODES
-from healthsync_mqtt.broker.embedded.replies import LISTED, QOS2, Reply, Said
+from healthsync_mqtt.mqtt.ack_order import Answered, answers
 from healthsync_mqtt.mqtt.codec import encode, encode_publish, v5
 from healthsync_mqtt.mqtt.codec.packets import (
     NO_PROPERTIES,
@@ -29,6 +28,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     is_modern,
 )
 from healthsync_mqtt.mqtt.codec.v5.properties import PropertyPlace, body, write, write_variable
+from healthsync_mqtt.mqtt.replies import LISTED, QOS2, Reply, Said
 
 MOST_ALIASES: Final = 32
 """Topics that are sent to one client by alias, if it takes so many."""

@@ -8,11 +8,11 @@ from functools import partial
 
 from healthsync_mqtt.broker.embedded.actions import Events, Refuse, Relay
 from healthsync_mqtt.broker.embedded.admission import Refusal, admission, named
+from healthsync_mqtt.broker.embedded.backpressure import Hold
 from healthsync_mqtt.broker.embedded.connection import SKIP, Connection
 from healthsync_mqtt.broker.embedded.dialect import JSON, forwarded
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard, Knock, network
 from healthsync_mqtt.broker.embedded.limits.descriptors import connections_at_most
-from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.broker.embedded.limits.rates import Limited, Rates
 from healthsync_mqtt.broker.embedded.listeners import Listeners
 from healthsync_mqtt.broker.embedded.ports import (
@@ -27,16 +27,14 @@ from healthsync_mqtt.broker.embedded.ports import (
     RenewedEntry,
     Requests,
 )
-from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.refusals import Refusals
-from healthsync_mqtt.broker.embedded.replies import DONE, TOO_MANY_REQUESTS, Said, without_ear
 from healthsync_mqtt.broker.embedded.rests import Rests
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
-from healthsync_mqtt.broker.embedded.sessions.kept import KeptWill
+from healthsync_mqtt.broker.embedded.sessions.port import KeptWill
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.broker.embedded.sessions.takeovers import Takeovers
-from healthsync_mqtt.broker.embedded.subscribing import Subscribing
+from healthsync_mqtt.broker.embedded.subscription_requests import Subscribing
 from healthsync_mqtt.broker.embedded.tls_failures import tls_failure
 from healthsync_mqtt.broker.embedded.turns import Turns
 from healthsync_mqtt.broker.embedded.visitors import Visitors
@@ -69,6 +67,8 @@ from healthsync_mqtt.mqtt.codec.packets import (
     version_of,
 )
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
+from healthsync_mqtt.mqtt.message_room import MessageRoom
+from healthsync_mqtt.mqtt.replies import DONE, TOO_MANY_REQUESTS, Said, without_ear
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.access import AccessDecision, AccessGround, AccessRules

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from healthsync_mqtt.broker.embedded.accepting import HANDSHAKE_S, Accepting
+from healthsync_mqtt.broker.embedded.acceptor import HANDSHAKE_S, Accepting
 from healthsync_mqtt.broker.embedded.handshakes import Arrival
 from healthsync_mqtt.broker.embedded.introductions import Introductions, Proxies
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock

@@ -4,15 +4,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from healthsync_mqtt.broker.embedded.ackorder import OtherAnswer
 from healthsync_mqtt.broker.embedded.actions import Events, Refuse, Relay, Route
 from healthsync_mqtt.broker.embedded.admission import Refusal
+from healthsync_mqtt.broker.embedded.backpressure import Hold
 from healthsync_mqtt.broker.embedded.dialect import Dialect
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
-from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.broker.embedded.limits.rates import Gate
-from healthsync_mqtt.broker.embedded.reading import Hold
-from healthsync_mqtt.broker.embedded.replies import DONE, Said
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.table import SessionLink
@@ -21,6 +18,7 @@ from healthsync_mqtt.identity.login.proof import Login
 from healthsync_mqtt.model.delivery import Delivery, Source
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal
+from healthsync_mqtt.mqtt.ack_order import OtherAnswer
 from healthsync_mqtt.mqtt.codec.packets import (
     NO_PROPERTIES,
     Connect,
@@ -32,6 +30,8 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Unsubscribe,
     Will,
 )
+from healthsync_mqtt.mqtt.message_room import MessageRoom
+from healthsync_mqtt.mqtt.replies import DONE, Said
 from healthsync_mqtt.topics.registry import Channel
 
 

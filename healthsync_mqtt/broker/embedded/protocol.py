@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from healthsync_mqtt.broker.embedded.ackorder import AckOrder, Answered, OtherAnswer
 from healthsync_mqtt.broker.embedded.actions import (
     Acknowledge,
     Action,
@@ -31,9 +30,9 @@ from healthsync_mqtt.broker.embedded.actions import (
 )
 from healthsync_mqtt.broker.embedded.admission import Refusal
 from healthsync_mqtt.broker.embedded.lifecycle import ConnectionState, entered
-from healthsync_mqtt.broker.embedded.replies import DONE, QOS2, Reply, Said, of_refusal, of_verdicts, token_of
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, DeliveryVerdict, Source
+from healthsync_mqtt.mqtt.ack_order import AckOrder, Answered, OtherAnswer
 from healthsync_mqtt.mqtt.codec.packets import (
     NO_PROPERTIES,
     Auth,
@@ -58,6 +57,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     is_modern,
 )
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
+from healthsync_mqtt.mqtt.replies import DONE, QOS2, Reply, Said, of_refusal, of_verdicts, token_of
 from healthsync_mqtt.telemetry.spans import LONGEST as LONGEST_TRACEPARENT
 from healthsync_mqtt.telemetry.spans import PROPERTY as TRACEPARENT
 from healthsync_mqtt.topics.access import AccessDecision

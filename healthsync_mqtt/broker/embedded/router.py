@@ -22,7 +22,7 @@ from amqtt.contexts import BrokerConfig, ListenerConfig, ListenerType
 from amqtt.plugins.base import BaseAuthPlugin
 from amqtt.session import Session as AmqttSession
 
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.mqtt.codec import Decoder, encode, encode_publish
 from healthsync_mqtt.mqtt.codec.packets import Connect, Disconnect, Publish, Suback, Subscribe

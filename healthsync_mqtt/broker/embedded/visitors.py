@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Final
 
 from healthsync_mqtt.broker.embedded.limits.addresses import network
-from healthsync_mqtt.broker.embedded.limits.notices import Notices
-from healthsync_mqtt.broker.embedded.limits.turned_away import Strangers
+from healthsync_mqtt.broker.embedded.limits.strangers import Strangers
 from healthsync_mqtt.broker.embedded.ports import Client
 from healthsync_mqtt.broker.embedded.wire import Tongue
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.telemetry.notices import Notices
 
 log = get_logger("door")
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeptWill
+from healthsync_mqtt.broker.embedded.sessions.port import Keep, KeptWill
 
 MOST: Final = 10_000
 """Wills that wait at once; one more publishes the oldest."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from healthsync_mqtt.broker.external.identities import ADMIN, OWN, bridge_principal
-from healthsync_mqtt.broker.external.remembered import Note, RememberedLogins, identity_of, rights_of
+from healthsync_mqtt.broker.external.remembered_logins import Note, RememberedLogins, identity_of, rights_of
 from healthsync_mqtt.errors import HealthSyncError, TokenError
 from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.keys.store import LiveKeys

@@ -1,7 +1,7 @@
 """Garmin's FIT files: activities, days of a watch, nights, scales, as events.
 
-The bytes are read by ``wire``, what they say by ``reading``. A damaged file of somebody who asked for the whole one is
-refused; what can be read of it is there for who wants it.
+The bytes are read by ``wire``, what they say by ``file_events``. A damaged file of somebody who asked for the whole one
+is refused; what can be read of it is there for who wants it.
 """
 
 import gzip
@@ -16,9 +16,9 @@ from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.formats.fit import profile
 from healthsync_mqtt.formats.fit.clock import is_set
 from healthsync_mqtt.formats.fit.counters import DayBook
-from healthsync_mqtt.formats.fit.reading import FitAside, FitNote, read_items
+from healthsync_mqtt.formats.fit.file_events import FitAside, FitNote, read_items
 from healthsync_mqtt.formats.fit.wire import TIMESTAMP, FitMessage, frames
-from healthsync_mqtt.formats.passed_over import PassedOver
+from healthsync_mqtt.formats.omissions import PassedOver
 from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry, Made
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 

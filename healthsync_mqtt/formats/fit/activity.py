@@ -13,7 +13,7 @@ from healthsync_mqtt.formats.fit.clock import is_set, moment_of, steady
 from healthsync_mqtt.formats.fit.counters import runs
 from healthsync_mqtt.formats.fit.part import FitAside, FitItem, FitNote, FitPart
 from healthsync_mqtt.formats.fit.wire import TIMESTAMP, FitMessage
-from healthsync_mqtt.formats.passed_over import PassedOver
+from healthsync_mqtt.formats.omissions import PassedOver
 
 _HEART, _DISTANCE = 3, 5
 _START, _ELAPSED, _TIMER, _TOTAL_DISTANCE, _CYCLES = 2, 7, 8, 9, 10

@@ -10,7 +10,7 @@ from healthsync_mqtt.formats.fit.clock import EPOCH_S, from_low_half, is_set, mo
 from healthsync_mqtt.formats.fit.counters import DayBook, runs
 from healthsync_mqtt.formats.fit.part import FitAside, FitItem, FitPart
 from healthsync_mqtt.formats.fit.wire import TIMESTAMP, FitMessage
-from healthsync_mqtt.formats.passed_over import PassedOver
+from healthsync_mqtt.formats.omissions import PassedOver
 from healthsync_mqtt.formats.port import Made
 from healthsync_mqtt.formats.reading.moment import in_zone
 from healthsync_mqtt.model.catalogue import CATALOGUE

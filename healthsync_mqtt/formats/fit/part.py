@@ -7,7 +7,7 @@ from healthsync_mqtt.formats.fit import profile
 from healthsync_mqtt.formats.fit.clock import is_set, moment_of
 from healthsync_mqtt.formats.fit.products import GARMIN_PRODUCTS
 from healthsync_mqtt.formats.fit.wire import FitMessage
-from healthsync_mqtt.formats.passed_over import PassedOver
+from healthsync_mqtt.formats.omissions import PassedOver
 from healthsync_mqtt.formats.port import Made
 from healthsync_mqtt.formats.reading.scribe import Scribe
 

@@ -14,7 +14,7 @@ from healthsync_mqtt.identity.consent.decisions import Permissions
 from healthsync_mqtt.identity.login.lobby import Lobby
 from healthsync_mqtt.identity.login.roster import Delta, Roster
 from healthsync_mqtt.identity.people.records import Device, Member
-from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
+from healthsync_mqtt.model.declaration import NOTHING_DECLARED, Declared
 from healthsync_mqtt.model.principal import Principal, Role
 
 

@@ -8,7 +8,7 @@ from healthsync_mqtt.identity.people.lookup import APPS, any_app, app_from
 from healthsync_mqtt.identity.people.records import AppRecord, Device
 from healthsync_mqtt.identity.people.revocation import raise_epoch
 from healthsync_mqtt.identity.people.tables import Tables
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 
 
 class AppBook:

@@ -9,7 +9,7 @@ from healthsync_mqtt.identity.people.names import check_id, load_names
 from healthsync_mqtt.identity.people.records import Admin, AppRecord, Device, Subscriber, User
 from healthsync_mqtt.identity.people.tables import Tables
 from healthsync_mqtt.identity.sql import statements
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 
 PEOPLE: Final = statements("people", "people")
 APPS: Final = statements("people", "apps")

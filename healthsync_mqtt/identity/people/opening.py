@@ -59,7 +59,7 @@ def be_home(path: Path) -> Iterator[None]:
         yield
         return
     from healthsync_mqtt.identity.people.postgres.marks import home  # noqa: PLC0415
-    from healthsync_mqtt.identity.people.postgres.moving_in import move_in  # noqa: PLC0415
+    from healthsync_mqtt.identity.people.postgres.move import move_in  # noqa: PLC0415
 
     with home(place):
         move_in(place, path, DataPaths(root=path.parent).audit_db)

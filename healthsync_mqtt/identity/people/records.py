@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from healthsync_mqtt.identity.people.names import EVERY
-from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
+from healthsync_mqtt.model.declaration import NOTHING_DECLARED, Declared
 from healthsync_mqtt.model.principal import Principal, Role
 
 

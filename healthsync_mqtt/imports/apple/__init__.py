@@ -9,8 +9,8 @@ from itertools import chain
 from typing import Final
 
 from healthsync_mqtt.imports.apple import names
+from healthsync_mqtt.imports.apple.composites import Gathered, Twins
 from healthsync_mqtt.imports.apple.ecg import is_ecg, read_ecg
-from healthsync_mqtt.imports.apple.gathered import Gathered, Twins
 from healthsync_mqtt.imports.apple.markup import BrokenElement, Element, runs
 from healthsync_mqtt.imports.apple.records import AppleRecords, refused
 from healthsync_mqtt.imports.apple.workouts import AppleWorkouts

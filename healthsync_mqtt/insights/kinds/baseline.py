@@ -10,8 +10,8 @@ from healthsync_mqtt.insights.capability import InsightCapability
 from healthsync_mqtt.insights.finding import Basis, InsightFinding
 from healthsync_mqtt.insights.measures import BREATHING, RESTING, SKIN, SLEEP, VARIABILITY, DayMeasure
 from healthsync_mqtt.insights.port import Insight
-from healthsync_mqtt.insights.recent import RecentDays
-from healthsync_mqtt.insights.robust import UsualRange
+from healthsync_mqtt.insights.recent_days import RecentDays
+from healthsync_mqtt.insights.robust_statistics import UsualRange
 
 _MEASURES: Final = (RESTING, *VARIABILITY, SLEEP, *BREATHING, *SKIN)
 _DAYS: Final = 45

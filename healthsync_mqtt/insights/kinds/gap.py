@@ -8,7 +8,7 @@ from typing import Final
 from healthsync_mqtt.insights.capability import InsightCapability
 from healthsync_mqtt.insights.finding import Basis, InsightFinding
 from healthsync_mqtt.insights.port import Insight
-from healthsync_mqtt.insights.recent import RecentDays
+from healthsync_mqtt.insights.recent_days import RecentDays
 from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.summaries.day import date_text
 from healthsync_mqtt.summaries.part import RULES

@@ -9,8 +9,8 @@ from typing import Final
 from healthsync_mqtt.insights.capability import InsightCapability
 from healthsync_mqtt.insights.finding import Basis, InsightFinding
 from healthsync_mqtt.insights.port import Insight
-from healthsync_mqtt.insights.recent import RecentDays
-from healthsync_mqtt.insights.robust import UsualRange
+from healthsync_mqtt.insights.recent_days import RecentDays
+from healthsync_mqtt.insights.robust_statistics import UsualRange
 from healthsync_mqtt.insights.week import is_sunday
 from healthsync_mqtt.summaries.reader import DayValue
 

@@ -9,8 +9,8 @@ from healthsync_mqtt.insights.capability import InsightCapability
 from healthsync_mqtt.insights.finding import Basis, InsightFinding
 from healthsync_mqtt.insights.measures import STEPS, DayMeasure
 from healthsync_mqtt.insights.port import Insight
-from healthsync_mqtt.insights.recent import RecentDays
-from healthsync_mqtt.insights.robust import UsualRange
+from healthsync_mqtt.insights.recent_days import RecentDays
+from healthsync_mqtt.insights.robust_statistics import UsualRange
 
 _WEEK: Final = 7
 _LONGEST: Final = 8 * _WEEK

@@ -9,8 +9,8 @@ from healthsync_mqtt.insights.capability import InsightCapability
 from healthsync_mqtt.insights.finding import Basis, InsightFinding
 from healthsync_mqtt.insights.measures import BREATHING, RESTING, SLEEP, STEPS, VARIABILITY, WEIGHT, DayMeasure
 from healthsync_mqtt.insights.port import Insight
-from healthsync_mqtt.insights.recent import RecentDays
-from healthsync_mqtt.insights.robust import Slope
+from healthsync_mqtt.insights.recent_days import RecentDays
+from healthsync_mqtt.insights.robust_statistics import Slope
 from healthsync_mqtt.insights.week import is_sunday
 
 _MEASURES: Final = (RESTING, *VARIABILITY, SLEEP, *BREATHING, WEIGHT, *STEPS)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from healthsync_mqtt.config.holder_settings import HolderSettings
 from healthsync_mqtt.keys.faults import KeyUnavailableError
-from healthsync_mqtt.keys.holders.asking import ask, posted, secret_of
+from healthsync_mqtt.keys.holders.holder_request import ask, posted, secret_of
 from healthsync_mqtt.keys.holders.port import WrappedSecret
 
 _WHO: Final = "AWS KMS"

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from healthsync_mqtt.config.holder_settings import HolderSettings
 from healthsync_mqtt.keys.faults import KeyUnavailableError
-from healthsync_mqtt.keys.holders.asking import ask, posted, secret_of
 from healthsync_mqtt.keys.holders.grants import AccessGrant
+from healthsync_mqtt.keys.holders.holder_request import ask, posted, secret_of
 from healthsync_mqtt.keys.holders.port import WrappedSecret
 from healthsync_mqtt.model.base64url import base64url, from_base64url
 

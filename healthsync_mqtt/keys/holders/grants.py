@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from healthsync_mqtt.keys.faults import KeyUnavailableError
-from healthsync_mqtt.keys.holders.asking import ask
+from healthsync_mqtt.keys.holders.holder_request import ask
 
 _MARGIN_S: Final = 60.0
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}

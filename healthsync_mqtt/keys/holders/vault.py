@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from healthsync_mqtt.config.holder_settings import HolderSettings
 from healthsync_mqtt.keys.faults import KeyUnavailableError
-from healthsync_mqtt.keys.holders.asking import HolderRefusedError, ask, posted, secret_of
+from healthsync_mqtt.keys.holders.holder_request import HolderRefusedError, ask, posted, secret_of
 from healthsync_mqtt.keys.holders.port import WrappedSecret
 
 _WHO: Final = "Vault"

@@ -31,7 +31,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
 )
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from healthsync_mqtt.mqtt.links.farewell import ServerClosedError, farewell
-from healthsync_mqtt.mqtt.links.gathered import GatheredWrites
+from healthsync_mqtt.mqtt.links.gathered_writes import GatheredWrites
 from healthsync_mqtt.mqtt.links.greeting import agreement, connect
 from healthsync_mqtt.mqtt.links.port import (
     HEADER,

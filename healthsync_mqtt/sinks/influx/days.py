@@ -11,7 +11,7 @@ from healthsync_mqtt.sinks.config import InfluxConfig
 from healthsync_mqtt.sinks.influx.answers import AnswerVerdict, Means, judge, judge_deletion
 from healthsync_mqtt.sinks.influx.line import Line
 from healthsync_mqtt.sinks.influx.lineprotocol import UnmappableError, flag, number, tag_set
-from healthsync_mqtt.sinks.influx.packing import mark
+from healthsync_mqtt.sinks.influx.packer import mark
 from healthsync_mqtt.sinks.influx.sink import LineServer
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.port import Next, SinkStep, UserDay

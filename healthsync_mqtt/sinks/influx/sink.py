@@ -15,7 +15,7 @@ from healthsync_mqtt.sinks.config import InfluxConfig
 from healthsync_mqtt.sinks.influx.answers import AnswerVerdict, Means, judge, judge_deletion, unanswered
 from healthsync_mqtt.sinks.influx.dispatch import Dispatch, SentLine
 from healthsync_mqtt.sinks.influx.line import Line, ServerAnswer
-from healthsync_mqtt.sinks.influx.packing import Chunk, Packer, mark
+from healthsync_mqtt.sinks.influx.packer import Chunk, Packer, mark
 from healthsync_mqtt.sinks.ledger import OwedPoint, RefusedLine, SinkLedger
 from healthsync_mqtt.sinks.port import Next, Rows, SinkStep
 from healthsync_mqtt.telemetry.log import get_logger

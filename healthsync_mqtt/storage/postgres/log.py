@@ -23,11 +23,11 @@ from healthsync_mqtt.storage.anchor import Acceptance, Anchor, AnchorFile
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.defect import DefectError
 from healthsync_mqtt.storage.late_sealing import ENCRYPTION
-from healthsync_mqtt.storage.latest import Held, version_after
-from healthsync_mqtt.storage.moving import MOVED, MovePart, refuse_marked
+from healthsync_mqtt.storage.latest_version import Held, version_after
+from healthsync_mqtt.storage.move import MOVED, MovePart, refuse_marked
 from healthsync_mqtt.storage.port import NOBODY, FormatMemory, Item, LogHealth, Quarantined
 from healthsync_mqtt.storage.postgres.arrays import BigintArray, DigestArray, TextArray
-from healthsync_mqtt.storage.postgres.comparing import compare
+from healthsync_mqtt.storage.postgres.comparison import compare
 from healthsync_mqtt.storage.postgres.connection import (
     LastPlace,
     LogFacts,
@@ -39,7 +39,7 @@ from healthsync_mqtt.storage.postgres.connection import (
     told_on,
     translated,
 )
-from healthsync_mqtt.storage.postgres.counting import count_on, forget_counts, uncount
+from healthsync_mqtt.storage.postgres.counts import count_on, forget_counts, uncount
 from healthsync_mqtt.storage.postgres.faults import AloneError, store_error
 from healthsync_mqtt.storage.postgres.late_sealing import ServerLateSealing, keep_records, store_again
 from healthsync_mqtt.storage.postgres.quarantine import PostgresQuarantine, as_bytes

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from healthsync_mqtt.postgres.connection import Connection
-from healthsync_mqtt.storage.moving import refusal_mark
+from healthsync_mqtt.storage.move import refusal_mark
 from healthsync_mqtt.storage.port import Quarantined, RejectedRow
 from healthsync_mqtt.storage.postgres.connection import fetch, run
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing, whole

@@ -17,7 +17,7 @@ from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.page import whole_page
 from healthsync_mqtt.storage.port import NOBODY, CountKey, FormatMemory, RejectedRow, Stretch, Totals
 from healthsync_mqtt.storage.postgres.connection import LogFacts, connect_reader, fetch, refuse_empty, translated
-from healthsync_mqtt.storage.postgres.counting import counts
+from healthsync_mqtt.storage.postgres.counts import counts
 from healthsync_mqtt.storage.postgres.log import identity_function
 from healthsync_mqtt.storage.postgres.quarantine import as_bytes, as_text, row_again
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing, StoredRow, sealed_as

@@ -11,13 +11,13 @@ from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
 from healthsync_mqtt.postgres.schema import schema_version
 from healthsync_mqtt.storage.anchor import Acceptance, AnchorComparison, AnchorFile
 from healthsync_mqtt.storage.codec import BodyCodec
-from healthsync_mqtt.storage.moving import MovePart
-from healthsync_mqtt.storage.postgres.comparing import compare
+from healthsync_mqtt.storage.move import MovePart
+from healthsync_mqtt.storage.postgres.comparison import compare
 from healthsync_mqtt.storage.postgres.connection import connect_reader, fetch, refuse_unsafe, translated
 from healthsync_mqtt.storage.postgres.election import Ballot, PostgresElection
 from healthsync_mqtt.storage.postgres.faults import AloneError, ServerUnsafeError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
-from healthsync_mqtt.storage.postgres.moving import PostgresMovingLog
+from healthsync_mqtt.storage.postgres.move import PostgresMovingLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.storage.postgres.sealing import sealed_as
 from healthsync_mqtt.storage.postgres.statements import statements

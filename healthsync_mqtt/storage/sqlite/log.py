@@ -14,15 +14,15 @@ from healthsync_mqtt.model.event import Event
 from healthsync_mqtt.storage.anchor import Acceptance, Anchor, AnchorFile
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.file_system import refuse_network_file_system
-from healthsync_mqtt.storage.latest import Held, version_after
-from healthsync_mqtt.storage.moving import MOVED, MovePart, refuse_marked
+from healthsync_mqtt.storage.latest_version import Held, version_after
+from healthsync_mqtt.storage.move import MOVED, MovePart, refuse_marked
 from healthsync_mqtt.storage.port import FormatMemory, Item, LogHealth, Quarantined
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.storage.sealing import ERASED, SEALED, Sealed, log_id_of
 from healthsync_mqtt.storage.sqlite import connection as settings
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.checkpoints import Checkpoints
-from healthsync_mqtt.storage.sqlite.comparing import LastRow, anchor_path, compare
+from healthsync_mqtt.storage.sqlite.comparison import LastRow, anchor_path, compare
 from healthsync_mqtt.storage.sqlite.connection import (
     abandon,
     fetch,
@@ -31,8 +31,8 @@ from healthsync_mqtt.storage.sqlite.connection import (
     open_writer,
     translated,
 )
-from healthsync_mqtt.storage.sqlite.counting import uncount
-from healthsync_mqtt.storage.sqlite.erasing import LogErasure, erase, scrub
+from healthsync_mqtt.storage.sqlite.counts import uncount
+from healthsync_mqtt.storage.sqlite.erasure import LogErasure, erase, scrub
 from healthsync_mqtt.storage.sqlite.faults import FencedError, store_error
 from healthsync_mqtt.storage.sqlite.fence import WriterLock
 from healthsync_mqtt.storage.sqlite.holders import readers_of

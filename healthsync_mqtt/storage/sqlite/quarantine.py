@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import apsw
 
 from healthsync_mqtt.model.delivery import OWN_FORM
-from healthsync_mqtt.storage.moving import refusal_mark
+from healthsync_mqtt.storage.move import refusal_mark
 from healthsync_mqtt.storage.port import Quarantined, RejectedRow
 from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, going, kept
 from healthsync_mqtt.storage.sealing import SEALED, KeptRefusal, Sealing

@@ -23,7 +23,7 @@ from healthsync_mqtt.storage.port import CountKey, FormatMemory, RejectedRow, St
 from healthsync_mqtt.storage.sealing import SEALED, Sealed, log_id_of
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value, open_reader, snapshot, translated
-from healthsync_mqtt.storage.sqlite.counting import Counts
+from healthsync_mqtt.storage.sqlite.counts import Counts
 from healthsync_mqtt.storage.sqlite.faults import DamagedError
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK
 from healthsync_mqtt.storage.sqlite.sealing import RowSealing

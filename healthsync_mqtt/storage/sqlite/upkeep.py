@@ -11,7 +11,7 @@ import apsw
 
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
-from healthsync_mqtt.storage.sqlite.counting import Tally, count_block, count_old_block
+from healthsync_mqtt.storage.sqlite.counts import Tally, count_block, count_old_block
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, SQL, Filter, IdentityIndex
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from healthsync_mqtt.testing.simulator.many import main
+from healthsync_mqtt.testing.simulator.seeds import main
 
 if __name__ == "__main__":
     sys.exit(main())

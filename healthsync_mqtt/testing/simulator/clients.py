@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any
 
-from healthsync_mqtt.broker.embedded.replies import LISTED
 from healthsync_mqtt.client.backoff import Backoff
 from healthsync_mqtt.client.credentials import Credentials
 from healthsync_mqtt.client.device import DeviceClient
@@ -16,6 +15,7 @@ from healthsync_mqtt.client.outbox import MemoryOutbox, OutboxEntry, Position
 from healthsync_mqtt.client.transport import Answer, ConnectionLostError
 from healthsync_mqtt.errors import DeniedError, HealthSyncError
 from healthsync_mqtt.model.times import iso
+from healthsync_mqtt.mqtt.replies import LISTED
 from healthsync_mqtt.testing.simulator.history import History
 from healthsync_mqtt.testing.simulator.network import Network
 from healthsync_mqtt.testing.simulator.node import REGISTRY

@@ -28,7 +28,6 @@ from bridge.pipeline import Pipeline
 from bridge.ports import Chores
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.broker.embedded.door import FrontDoor
-from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.broker.embedded.rests import Rests
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
@@ -43,6 +42,7 @@ from healthsync_mqtt.identity.login.newcomers import Newcomers
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.mqtt.message_room import MessageRoom
 from healthsync_mqtt.sinks.shipper import Shipper
 from healthsync_mqtt.storage.port import EventLog
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog

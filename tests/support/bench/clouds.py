@@ -18,14 +18,14 @@ from urllib.parse import urlsplit
 
 from healthsync_mqtt.adapters.catalogue import shipped
 from healthsync_mqtt.adapters.cloud import CloudClient, Tokens
-from healthsync_mqtt.adapters.fetching import CommittedEvents
+from healthsync_mqtt.adapters.fetch import CommittedEvents
 from healthsync_mqtt.adapters.links import LinkBook
-from healthsync_mqtt.adapters.ready import ReadyAdapter
+from healthsync_mqtt.adapters.ready_adapters import ReadyAdapter
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
 from healthsync_mqtt.adapters.worker import AdapterWorker
-from healthsync_mqtt.linked.flights import Flights
-from healthsync_mqtt.linked.inbox import NoticeInbox
-from healthsync_mqtt.linked.parting import PartingBook
+from healthsync_mqtt.cloud_links.flights import Flights
+from healthsync_mqtt.cloud_links.former_links import PartingBook
+from healthsync_mqtt.cloud_links.inbox import NoticeInbox
 from tests.support.adapter_child import Everybody
 from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, progress
@@ -41,7 +41,7 @@ class Shelf:
     """Takes everything, and keeps nothing."""
 
     async def publish(self, user: str, provider: str, payload: bytes) -> CommittedEvents:
-        """See ``adapters.fetching.EventOutlet``."""
+        """See ``adapters.fetch.EventOutlet``."""
         del user, provider
         return CommittedEvents(len(json.loads(payload)), 0, 0)
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from healthsync_mqtt.storage.anchor import AnchorFile
-from healthsync_mqtt.storage.sqlite.comparing import anchor_path
+from healthsync_mqtt.storage.sqlite.comparison import anchor_path
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.history import LogCheck
 from tests.support.service import NotReadyError

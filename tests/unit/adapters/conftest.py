@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.adapters.test_fetching import Rig
+from tests.unit.adapters.test_fetch import Rig
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from healthsync_mqtt.adapters.links import LinkBook
 from tests.support.clouds import answer
-from tests.unit.adapters.test_fetching import Rig
+from tests.unit.adapters.test_fetch import Rig
 
 SETTINGS = "/v4/users/me/settings"
 DAY_US = 86_400_000_000

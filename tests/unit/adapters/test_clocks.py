@@ -12,10 +12,10 @@ import pytest
 
 from healthsync_mqtt.adapters.cloud import CloudFault, clock_of, judged
 from healthsync_mqtt.adapters.worker import Breaker
-from healthsync_mqtt.linked.inbox import Delivered
+from healthsync_mqtt.cloud_links.inbox import Delivered
 from tests.support.clouds import answer
 from tests.unit.adapters.test_clock_changes import SAID
-from tests.unit.adapters.test_fetching import NOW_US, Rig, weighing
+from tests.unit.adapters.test_fetch import NOW_US, Rig, weighing
 
 HOUR_S, DAY_S = 3_600, 86_400
 ASKED = sorted(set(SAID) - {"garmin"})

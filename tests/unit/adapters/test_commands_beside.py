@@ -8,10 +8,10 @@ import pytest
 
 from healthsync_mqtt.adapters.catalogue import shipped
 from healthsync_mqtt.adapters.cloud import Tokens, tokens_of
-from healthsync_mqtt.adapters.telling import described_link
+from healthsync_mqtt.adapters.link_descriptions import described_link
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
 from tests.support.clouds import ScriptedCloud, answer
-from tests.unit.adapters.test_fetching import NOW_US, Rig, night, weighing
+from tests.unit.adapters.test_fetch import NOW_US, Rig, night, weighing
 
 
 def amid(here: Rig, command: Callable[[], object], *, at: Callable[[CloudRequest], bool] = lambda _: True) -> None:

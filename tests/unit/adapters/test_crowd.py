@@ -14,14 +14,14 @@ import pytest
 from healthsync_mqtt.adapters.catalogue import shipped
 from healthsync_mqtt.adapters.cloud import CloudClient, Tokens
 from healthsync_mqtt.adapters.links import LinkBook
-from healthsync_mqtt.adapters.ready import ReadyAdapter
+from healthsync_mqtt.adapters.ready_adapters import ReadyAdapter
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
 from healthsync_mqtt.adapters.worker import AdapterWorker
-from healthsync_mqtt.linked.flights import Flights
-from healthsync_mqtt.linked.inbox import NoticeInbox
-from healthsync_mqtt.linked.parting import PartingBook
+from healthsync_mqtt.cloud_links.flights import Flights
+from healthsync_mqtt.cloud_links.former_links import PartingBook
+from healthsync_mqtt.cloud_links.inbox import NoticeInbox
 from tests.support.patience import PATIENCE_S
-from tests.unit.adapters.test_fetching import NOW_US, Everybody, Log
+from tests.unit.adapters.test_fetch import NOW_US, Everybody, Log
 
 LATER_US = NOW_US + 3_600_000_000
 PROVIDERS = ("withings", "oura", "whoop", "dexcom", "strava", "google_health", "polar")

@@ -9,7 +9,7 @@ import pytest
 from healthsync_mqtt.adapters.web import CloudAnswer
 from tests.support.cloud_scenes import SCENES, CloudScene, delivery
 from tests.support.clouds import answer
-from tests.unit.adapters.test_fetching import Rig
+from tests.unit.adapters.test_fetch import Rig
 from tests.unit.adapters.test_lives import deliver
 
 HOUR_US = 3_600_000_000

@@ -12,7 +12,7 @@ import pytest
 from healthsync_mqtt.adapters.catalogue import shipped
 from healthsync_mqtt.formats.port import AppMessage
 from healthsync_mqtt.formats.reading.moment import moment
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.model.times import iso
 from tests.support.app_messages import Shelf
 

@@ -16,7 +16,7 @@ from healthsync_mqtt.formats.port import AppMessage, RefusedRecord, folded
 from healthsync_mqtt.model.reasons import RefusedError
 from tests.support.clouds import answer
 from tests.support.fit_files import U32, fit_file, record, session
-from tests.unit.adapters.test_fetching import NOW_US, Rig
+from tests.unit.adapters.test_fetch import NOW_US, Rig
 from tests.unit.adapters.test_lives import deliver
 
 AT = NOW_US // 1_000_000 - 86_400

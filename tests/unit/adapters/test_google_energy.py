@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
 from tests.support.clouds import answer
-from tests.unit.adapters.test_fetching import NOW_US, Rig
+from tests.unit.adapters.test_fetch import NOW_US, Rig
 
 ROLL_UP = "/v4/users/me/dataTypes/total-calories/dataPoints:rollUp"
 DAY_S = 86_400

@@ -16,14 +16,14 @@ from healthsync_mqtt.adapters.catalogue import shipped
 from healthsync_mqtt.adapters.cloud import CloudClient
 from healthsync_mqtt.adapters.hooks.google_health import NOTICES, WANTED
 from healthsync_mqtt.adapters.notices import CloudDelivery
-from healthsync_mqtt.adapters.ready import ready
+from healthsync_mqtt.adapters.ready_adapters import ready
 from healthsync_mqtt.adapters.service_account import service_account
 from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError
 from tests.support.clouds import CLIENT, SECRET, answer
-from tests.unit.adapters.test_fetching import Rig
-from tests.unit.adapters.test_subscribing import DAY_US, PUBLIC, Hooks, hint, known, look
+from tests.unit.adapters.test_cloud_subscriptions import DAY_US, PUBLIC, Hooks, hint, known, look
+from tests.unit.adapters.test_fetch import Rig
 
 PROJECT = "123456789012"
 ACCOUNT_KEY = rsa.generate_private_key(65537, 2048)

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from healthsync_mqtt.adapters.standing import UserStanding
+from healthsync_mqtt.adapters.user_standing import UserStanding
+from healthsync_mqtt.cloud_links.former_links import end_links
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.keys.opening import ring_of
-from healthsync_mqtt.linked.parting import end_links
-from tests.unit.adapters.test_fetching import Everybody, Rig, night
-from tests.unit.adapters.test_hearing import look, of_oura, rig
+from tests.unit.adapters.test_fetch import Everybody, Rig, night
+from tests.unit.adapters.test_notice_fetch import look, of_oura, rig
 
 __all__ = ["rig"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from healthsync_mqtt.adapters.catalogue import shipped
 from healthsync_mqtt.formats.port import AppMessage, RefusedRecord, folded
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.model.reasons import RefusedError
 from tests.unit.adapters.test_expected import AT_US, KINDS
 

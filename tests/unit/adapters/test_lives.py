@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from healthsync_mqtt.adapters.leaving import told
+from healthsync_mqtt.adapters.revocation_endpoints import told
 from healthsync_mqtt.adapters.worker import AdapterWorker
-from healthsync_mqtt.linked.flights import Flights
+from healthsync_mqtt.cloud_links.flights import Flights
 from tests.support.clouds import answer
-from tests.unit.adapters.test_fetching import Rig, night, weighing
+from tests.unit.adapters.test_fetch import Rig, night, weighing
 
 
 @dataclass

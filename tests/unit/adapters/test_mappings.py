@@ -13,7 +13,7 @@ from healthsync_mqtt.adapters.catalogue import SHIPPED, known, shipped
 from healthsync_mqtt.adapters.port import Mapping
 from healthsync_mqtt.formats.port import MOST_STATE, AppMessage, Made, folded
 from healthsync_mqtt.model.catalogue import CATALOGUE
-from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
+from healthsync_mqtt.model.declaration import NOTHING_DECLARED, Declared
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import RefusedError

@@ -8,7 +8,7 @@ import pytest
 
 from healthsync_mqtt.adapters.catalogue import shipped
 from healthsync_mqtt.formats.port import AppMessage, Folded, Gone, folded
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from tests.support.app_messages import Shelf
 
 AT_US = 1_800_000_000_000_000

@@ -11,8 +11,8 @@ import pytest
 
 from healthsync_mqtt.adapters.links import FetchCursor
 from healthsync_mqtt.adapters.worker import AdapterWorker
-from healthsync_mqtt.linked.flights import Flights
-from tests.unit.adapters.test_fetching import Rig
+from healthsync_mqtt.cloud_links.flights import Flights
+from tests.unit.adapters.test_fetch import Rig
 from tests.unit.adapters.test_lives import day_of_garmin
 
 HOUR_US = 3_600_000_000

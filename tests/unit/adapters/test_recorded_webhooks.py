@@ -21,7 +21,7 @@ from healthsync_mqtt.adapters.notices import (
     RecordQuestion,
     WindowQuestion,
 )
-from healthsync_mqtt.linked.inbox import HookSecrets
+from healthsync_mqtt.cloud_links.inbox import HookSecrets
 
 FOLDER = Path(__file__).parents[4] / "shared" / "data" / "providers"
 CLIENT = {"garmin": "healthsync-test-client"}

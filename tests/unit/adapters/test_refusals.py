@@ -6,7 +6,7 @@ import pytest
 
 from healthsync_mqtt.adapters.worker import Breaker
 from tests.support.clouds import answer
-from tests.unit.adapters.test_fetching import Rig, night
+from tests.unit.adapters.test_fetch import Rig, night
 
 SCOPE = answer(401, {"detail": "Token does not have the required scope"})
 WRONG = answer(400, {"error": {"code": 400, "status": "INVALID_ARGUMENT"}})

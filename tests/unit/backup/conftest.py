@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.backup.making import MadeBackup, make_backup
+from healthsync_mqtt.backup.creation import MadeBackup, make_backup
 from healthsync_mqtt.backup.place import BackupDirectory
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.sinks.config import FileConfig, Sinks

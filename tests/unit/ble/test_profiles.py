@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from healthsync_mqtt.ble.catalogue import BY_SERVICE, PROFILES
 from healthsync_mqtt.ble.profile import Peripheral, UnusedValue
 from healthsync_mqtt.model.catalogue import CATALOGUE
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 NOW_US = 1_795_384_800_000_000

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from bumble.gatt import Characteristic
 
-from healthsync_mqtt.ble.assigned import CURRENT_TIME, CURRENT_TIME_SERVICE, RECORD_ACCESS_CONTROL_POINT
+from healthsync_mqtt.ble.assigned_numbers import CURRENT_TIME, CURRENT_TIME_SERVICE, RECORD_ACCESS_CONTROL_POINT
 from healthsync_mqtt.ble.catalogue import PROFILES
 from healthsync_mqtt.ble.faults import (
     NothingToReadError,
@@ -15,12 +15,12 @@ from healthsync_mqtt.ble.faults import (
     PeripheralSilentError,
     RadioUnavailableError,
 )
-from healthsync_mqtt.ble.keeping import PeripheralWatch
 from healthsync_mqtt.ble.profile import Peripheral, Profile
 from healthsync_mqtt.ble.radio import Radio
 from healthsync_mqtt.ble.session import HeardTally, ListeningTerms, PeripheralSession
+from healthsync_mqtt.ble.watch import PeripheralWatch
 from healthsync_mqtt.errors import UsageError
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from tests.support.patience import PATIENCE_S
 from tests.support.virtual_ble import Air, Gadget, air, records_of
 

@@ -11,7 +11,7 @@ from bridge.pipeline import Pipeline
 from bridge.ports import Chores, Commit
 from bridge.stages.journal import Journal
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.model.declared import NOTHING_DECLARED
+from healthsync_mqtt.model.declaration import NOTHING_DECLARED
 from healthsync_mqtt.model.delivery import Delivery, DeliveryVerdict
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.memory import MemoryEventLog

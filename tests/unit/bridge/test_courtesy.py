@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 
 from bridge.courtesy import SLICE_S, Courtesy
-from bridge.stages.aside import Aside
+from bridge.stages.decode_lines import Aside
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.model.origin import Origin

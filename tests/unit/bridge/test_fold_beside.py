@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bridge.apart.frames import ReadRequest
-from bridge.apart.process import ReaderProcess
 from bridge.decode.delivery import decode
+from bridge.decoder.frames import ReadRequest
+from bridge.decoder.process import ReaderProcess
 from bridge.folds import Folds
 from bridge.pipeline import PART_EVENTS
 from healthsync_mqtt.formats.port import AppMessage, Fold, Gone, Made

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.decode.delivery import decode
-from bridge.decode.guarded import MOST_UNPACKED
+from bridge.decode.guarded_types import MOST_UNPACKED
 from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.ports import Chores
 from bridge.stages.consent import ConsentGate
@@ -18,7 +18,7 @@ from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.external.emqx.hooks import emqx_acl
 from healthsync_mqtt.broker.external.grants import grants_of
 from healthsync_mqtt.broker.external.mosquitto.dynsec import acls_of
-from healthsync_mqtt.broker.external.remembered import rights_of
+from healthsync_mqtt.broker.external.remembered_logins import rights_of
 from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, Action, ConsentDecision, Purpose, in_force
 from healthsync_mqtt.identity.people.names import checked_types, dump_names, load_names
 from healthsync_mqtt.identity.people.records import Subscriber

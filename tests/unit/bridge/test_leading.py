@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bridge.leading import Leading
+from bridge.leadership import Leading
 from bridge.supervisor import Supervisor
 from healthsync_mqtt.storage.postgres.election import Ballot
 from tests.unit.bridge.bench import until

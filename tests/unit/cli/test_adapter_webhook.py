@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from typer.testing import Result
 
-from healthsync_mqtt.linked.inbox import NoticeInbox
+from healthsync_mqtt.cloud_links.inbox import NoticeInbox
 from tests.support.commands import invoke
 
 APPS = "".join(

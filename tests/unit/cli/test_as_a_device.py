@@ -10,7 +10,7 @@ import pytest
 
 from healthsync_mqtt.cli import publish
 from healthsync_mqtt.cli.imports import ImportOutcome
-from healthsync_mqtt.cli.publishing import Summary
+from healthsync_mqtt.cli.publication import Summary
 from healthsync_mqtt.client import Rejected, Results, Stored
 from healthsync_mqtt.client.carriage import Load, Mark, MarkFile
 from healthsync_mqtt.errors import UnavailableError

@@ -15,7 +15,7 @@ from healthsync_mqtt.cli.advice import DOOR, LOGINS, advice
 from healthsync_mqtt.errors import StoreError, TokenError
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.keys.store import KeyStore
-from healthsync_mqtt.identity.login.refused import RefusedLogin
+from healthsync_mqtt.identity.login.refused_logins import RefusedLogin
 from healthsync_mqtt.identity.login.tokens import TokenVerifier
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.telemetry.metrics import CONNECTION_LIMITS, TLS_FAILURES

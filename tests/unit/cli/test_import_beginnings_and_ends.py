@@ -10,7 +10,7 @@ from healthsync_mqtt.cli.import_state import ImportState
 from healthsync_mqtt.client.carriage import Mark
 from healthsync_mqtt.imports.port import LeftOut, PassedOver
 from healthsync_mqtt.imports.tally import Tally
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.model.reasons import Reason
 
 

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from bridge.decode.delivery import decode
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.live import Board, Sight, Wanted
+from healthsync_mqtt.cli.live_view import Board, Sight, Wanted
 from healthsync_mqtt.cli.options import now_us
-from healthsync_mqtt.identity.login.refused import RefusedLogin
+from healthsync_mqtt.identity.login.refused_logins import RefusedLogin
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.opening import open_log, open_reader
 from healthsync_mqtt.storage.port import Item, Quarantined

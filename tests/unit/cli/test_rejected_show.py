@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from healthsync_mqtt.cli.live import Sight
+from healthsync_mqtt.cli.live_view import Sight
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.testing.log_items import NOW_US, rejected

@@ -94,7 +94,7 @@ def test_every_command_that_prints_a_secret_is_among_them() -> None:
     assert found == {" ".join(line.split()[:2]) for line in SECRETS}
     sources = Path(healthsync_mqtt.cli.__file__).parent
     calls = {path.name for path in sources.glob("*.py") if "secret_follows(" in path.read_text(encoding="utf-8")}
-    assert calls == {"output.py", "secret_file.py", "identity.py"}
+    assert calls == {"output.py", "secret_file.py", "token_handover.py"}
 
 
 @pytest.mark.parametrize("line", ["cert issue device alice watch --out /proc", "token revoke --token-file /proc"])

@@ -8,7 +8,7 @@ import pytest
 from bridge.jobs import erasures
 from healthsync_mqtt.adapters.cloud import Tokens
 from healthsync_mqtt.adapters.links import LinkBook
-from healthsync_mqtt.linked.parting import PartingBook
+from healthsync_mqtt.cloud_links.former_links import PartingBook
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.testing.log_items import NOW_US, item
 

@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 
 from bridge.decode.delivery import decode
-from healthsync_mqtt.client.simulated import simulated_day, simulated_events
+from healthsync_mqtt.client.simulation import simulated_day, simulated_events
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.origin import Origin
 

@@ -16,8 +16,8 @@ from bridge.ground import ground
 from bridge.service import Service, event_limits
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.broker.external.identities import bridge_client_id
-from healthsync_mqtt.cli.identity import token_lifetime_s
 from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.token_handover import token_lifetime_s
 from healthsync_mqtt.config.sections import EventSettings, LimitSettings
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError

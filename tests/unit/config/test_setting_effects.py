@@ -9,7 +9,7 @@ import pytest
 
 from bridge.decode.delivery import decode
 from bridge.service import event_limits
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.broker.external.access import external_target, external_tls
 from healthsync_mqtt.broker.external.identities import bridge_client_id

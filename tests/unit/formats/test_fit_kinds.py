@@ -11,8 +11,8 @@ import pytest
 from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.formats.fit import read_fit
 from healthsync_mqtt.formats.fit.counters import DayBook, runs
+from healthsync_mqtt.formats.fit.file_events import read_items
 from healthsync_mqtt.formats.fit.part import FitAside, FitNote
-from healthsync_mqtt.formats.fit.reading import read_items
 from healthsync_mqtt.formats.port import AppMessage, Made
 from tests.support.fit_files import (
     BEGIN,

@@ -8,7 +8,7 @@ from garmin_fit_sdk import Decoder, Stream
 
 from healthsync_mqtt.formats.fit import profile
 from healthsync_mqtt.formats.fit.counters import DayBook
-from healthsync_mqtt.formats.fit.reading import read_items
+from healthsync_mqtt.formats.fit.file_events import read_items
 from healthsync_mqtt.formats.fit.wire import FitMessage, frames
 from healthsync_mqtt.formats.port import AppMessage, Made
 

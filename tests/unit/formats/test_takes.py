@@ -8,7 +8,7 @@ import pytest
 from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.formats.port import Format
 from healthsync_mqtt.model.catalogue import CATALOGUE
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from tests.support.app_messages import Shelf, recorded
 
 #: Of ../shared/data, what each format's recordings are: the folders, and the slot that is declared.

@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from healthsync_mqtt.adapters.agreeing import invite
+from healthsync_mqtt.adapters.authorization import invite
 from healthsync_mqtt.adapters.link_state import LinkEvent
 from healthsync_mqtt.adapters.links import LinkBook
-from healthsync_mqtt.adapters.ready import LiveReady
-from healthsync_mqtt.linked.inbox import NoticeInbox
+from healthsync_mqtt.adapters.ready_adapters import LiveReady
+from healthsync_mqtt.cloud_links.inbox import NoticeInbox
 from tests.support.clouds import CLIENT, OURA, SECRET, ScriptedCloud, serving
 from tests.support.gateway import GatewayHere, filled, gateway_here
 from tests.support.web import HttpAnswer

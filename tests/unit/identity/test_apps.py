@@ -17,7 +17,7 @@ from healthsync_mqtt.identity.login.passwords import (
 )
 from healthsync_mqtt.identity.login.proof import CrowdedError, Login, Proof, UnprovedError
 from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 
 NOW_US = 1_795_413_600_000_000
 BERLIN = Declared(zone="Europe/Berlin", bucket_s=3600)

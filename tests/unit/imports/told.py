@@ -8,7 +8,7 @@ from typing import Any
 from bridge.decode.delivery import decode
 from healthsync_mqtt.imports.catalogue import read_all
 from healthsync_mqtt.imports.port import LeftOut, Read, Remark, Remembered, Whose
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.origin import Origin
 

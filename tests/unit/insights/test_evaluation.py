@@ -13,7 +13,7 @@ from healthsync_mqtt.insights.capability import InsightCapability
 from healthsync_mqtt.insights.evaluation import Evaluation
 from healthsync_mqtt.insights.finding import Basis, InsightFinding
 from healthsync_mqtt.insights.port import Insight
-from healthsync_mqtt.insights.recent import RecentDays
+from healthsync_mqtt.insights.recent_days import RecentDays
 from tests.support.insight_scene import DAY, DAY_US, InsightScene, reading, resting
 
 

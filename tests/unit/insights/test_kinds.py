@@ -7,7 +7,7 @@ import pytest
 
 from healthsync_mqtt.insights.catalogue import SHIPPED, known
 from healthsync_mqtt.insights.finding import InsightFinding
-from healthsync_mqtt.insights.recent import RecentDays
+from healthsync_mqtt.insights.recent_days import RecentDays
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.summaries.reader import DayValue, TimedReading
 

@@ -17,10 +17,11 @@ import pytest
 
 from healthsync_mqtt.adapters.cloud import Tokens
 from healthsync_mqtt.adapters.links import LinkBook
-from healthsync_mqtt.broker.embedded.sessions.kept import KeptWill, OwedMessage
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.port import KeptWill, OwedMessage
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.cli.sealed_files import seal_files
+from healthsync_mqtt.cloud_links.inbox import NoticeInbox
 from healthsync_mqtt.config.data_files import AtRest, data_file
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.errors import ConflictError, StoreError
@@ -30,7 +31,6 @@ from healthsync_mqtt.homeassistant.latest import LatestValue, ValueKey
 from healthsync_mqtt.insights.file import InsightFile
 from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
 from healthsync_mqtt.keys.opening import ring_of
-from healthsync_mqtt.linked.inbox import NoticeInbox
 from healthsync_mqtt.model.event import Event, Op, Rejection
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal, Role

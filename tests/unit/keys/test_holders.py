@@ -25,7 +25,7 @@ from healthsync_mqtt.keys.holders.google import GoogleHolder
 from healthsync_mqtt.keys.holders.vault import VaultHolder
 from healthsync_mqtt.keys.opening import ring_made_if_missing, ring_of
 from healthsync_mqtt.keys.port import KeyProvider
-from healthsync_mqtt.keys.remote import RemoteProvider
+from healthsync_mqtt.keys.remote_provider import RemoteProvider
 from healthsync_mqtt.testing.key_provider_contract import KeyProviderContract
 from tests.support.key_services import Aws, Azure, Google, Service, Vault, signing_key
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.keys.book import KeyBook
-from healthsync_mqtt.keys.outer import OuterKey
+from healthsync_mqtt.keys.outer_key import OuterKey
 from healthsync_mqtt.keys.ring import KeyRing
-from healthsync_mqtt.keys.sealed import DataKey
+from healthsync_mqtt.keys.sealed_bytes import DataKey
 from healthsync_mqtt.testing.key_provider_contract import KeyProviderContract
 from healthsync_mqtt.testing.memory_provider import MemoryProvider
 from healthsync_mqtt.testing.ring_contract import RingContract

@@ -9,7 +9,7 @@ import pytest
 
 from healthsync_mqtt.config.secrets import KEY_PASSPHRASE
 from healthsync_mqtt.keys.faults import KeyUnavailableError
-from healthsync_mqtt.keys.local import LocalProvider, NoLock, PassphraseLock
+from healthsync_mqtt.keys.local_provider import LocalProvider, NoLock, PassphraseLock
 from healthsync_mqtt.keys.port import KeyProvider
 from healthsync_mqtt.testing.key_provider_contract import KeyProviderContract
 from healthsync_mqtt.testing.memory_provider import MemoryProvider

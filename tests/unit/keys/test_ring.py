@@ -9,7 +9,7 @@ from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.keys import opening
 from healthsync_mqtt.keys.book import KeyBook
 from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
-from healthsync_mqtt.keys.local import LocalProvider, PassphraseLock
+from healthsync_mqtt.keys.local_provider import LocalProvider, PassphraseLock
 from healthsync_mqtt.keys.opening import has_ring, providers, ring_made_if_missing, ring_of
 from healthsync_mqtt.keys.ring import KeyRing
 from healthsync_mqtt.testing.memory_provider import MemoryProvider

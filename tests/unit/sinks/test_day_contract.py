@@ -14,7 +14,7 @@ from healthsync_mqtt.sinks.file.sink import FileSink
 from healthsync_mqtt.sinks.influx.days import MEASUREMENT, InfluxDays
 from healthsync_mqtt.sinks.influx.line import Line, ServerAnswer
 from healthsync_mqtt.sinks.influx.mapping import Mapper
-from healthsync_mqtt.sinks.influx.packing import Packer
+from healthsync_mqtt.sinks.influx.packer import Packer
 from healthsync_mqtt.sinks.influx.sink import InfluxSink
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.port import DaySink, Next, UserDay

@@ -11,7 +11,7 @@ from healthsync_mqtt.sinks.config import FileConfig, InfluxConfig
 from healthsync_mqtt.sinks.file.sink import FileSink
 from healthsync_mqtt.sinks.influx.line import Line, ServerAnswer
 from healthsync_mqtt.sinks.influx.mapping import Mapper
-from healthsync_mqtt.sinks.influx.packing import Packer
+from healthsync_mqtt.sinks.influx.packer import Packer
 from healthsync_mqtt.sinks.influx.sink import InfluxSink
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.port import Next, Rows, Sink

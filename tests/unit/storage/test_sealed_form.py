@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from healthsync_mqtt.keys.faults import TamperedError
-from healthsync_mqtt.keys.sealed import HEADER_BYTES, DataKey
+from healthsync_mqtt.keys.sealed_bytes import HEADER_BYTES, DataKey
 from healthsync_mqtt.storage.sealing import SEALED
 from healthsync_mqtt.storage.sqlite.sealing import RowSealing
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.topics.access import AccessRules
-from healthsync_mqtt.topics.explain import explain_publish, explain_subscribe
+from healthsync_mqtt.topics.explanation import explain_publish, explain_subscribe
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 RULES = AccessRules(TopicRegistry.load(types=frozenset(CATALOGUE)))

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import apsw
 
-from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, KeptWill, OwedMessage, Subscribed
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.port import KeptSession, KeptWill, OwedMessage, Subscribed
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.config.private_files import create_private, make_private_directory
 from healthsync_mqtt.errors import ConfigError, StoreError
 from healthsync_mqtt.keys.values import ValueSealing
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.sql_files import numbered, statements
 from healthsync_mqtt.sqlite_faults import fix_of

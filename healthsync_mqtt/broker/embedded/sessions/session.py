@@ -18,8 +18,8 @@ from typing import NamedTuple, Protocol
 from healthsync_mqtt.broker.embedded.dialect import THREE, Dialect
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
-from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeepNothing, KeptSession, OwedMessage, subscribed
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.port import Keep, KeepNothing, KeptSession, OwedMessage, subscribed
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec import encode
 from healthsync_mqtt.mqtt.codec.packets import Puback, Pubrec, Pubrel

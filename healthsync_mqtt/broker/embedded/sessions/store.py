@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from healthsync_mqtt.broker.embedded.sessions.file import Key, Row, SessionsFile, principal_json
-from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, KeptWill, OwedMessage, Subscribed
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.port import KeptSession, KeptWill, OwedMessage, Subscribed
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.telemetry.log import get_logger

@@ -10,14 +10,14 @@ from typing import Protocol
 
 from healthsync_mqtt.broker.embedded.dialect import JSON, THREE, Dialect
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
-from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos, Subscriptions
-from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeepNothing, KeptSession, KeptWill, subscribed
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained, RetainedMessages
+from healthsync_mqtt.broker.embedded.sessions.port import Keep, KeepNothing, KeptSession, KeptWill, subscribed
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained, RetainedMessages
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.telemetry.notices import Notices
 from healthsync_mqtt.topics.access import AccessRules
 
 log = get_logger("door")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.decode import delivery
 from bridge.decode.delivery import MOST_PASSES, QUICK_IF_BAD, decode, decode_if_quick
-from bridge.decode.guarded import MOST_PLAIN, MOST_UNPACKED, STRETCH, named_in
+from bridge.decode.guarded_types import MOST_PLAIN, MOST_UNPACKED, STRETCH, named_in
 from healthsync_mqtt.identity.consent.decisions import in_force
 from healthsync_mqtt.model.catalogue import CATALOGUE, GUARDED
 from tests.support.consent import agreeing, grant

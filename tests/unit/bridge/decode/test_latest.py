@@ -8,7 +8,7 @@ from bridge.decode.delivery import decode
 from healthsync_mqtt.model.event import LATEST, Event
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason
-from healthsync_mqtt.storage.latest import Held, version_after
+from healthsync_mqtt.storage.latest_version import Held, version_after
 from tests.unit.bridge.bench import NOW_US, Bench, delivery, event
 
 ORIGIN = Origin("alice", "watch", None, "users/alice/devices/watch/events")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.edges.asking import Asking
+from bridge.edges.desks import Asking
 from bridge.edges.external import Origins
 from bridge.edges.requests import TokenRequests
 from healthsync_mqtt.identity.audit.log import AuditLog

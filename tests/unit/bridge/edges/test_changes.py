@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bridge.edges.asking import Desks
 from bridge.edges.changes import ChangeRequests
+from bridge.edges.desks import Desks
 from healthsync_mqtt.broker.embedded.ports import Requests
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.identity.login.proof import APP_PASSWORD, Login

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bridge.edges.external import LinkSource, LongAllowance, Origins
-from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.formats.port import AppMessage, Fold
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.codec import encode_pubacks
 from healthsync_mqtt.mqtt.codec.packets import Publish, Skipped
+from healthsync_mqtt.mqtt.message_room import MessageRoom
 from tests.support.patience import PATIENCE_S, until
 from tests.unit.bridge.edges.test_external_source import TOPICS, Bench, FakeLink, message
 

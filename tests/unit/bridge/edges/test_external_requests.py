@@ -7,13 +7,13 @@ import pytest
 
 from bridge.edges.changes import refusal
 from bridge.edges.external import LinkSource, LongAllowance, Origins
-from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.broker.external.identities import OWN
 from healthsync_mqtt.client.changes import _checked
 from healthsync_mqtt.errors import DeniedError, HealthSyncError, UnavailableError
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.codec import encode_pubacks
 from healthsync_mqtt.mqtt.codec.packets import Publish
+from healthsync_mqtt.mqtt.message_room import MessageRoom
 from tests.unit.bridge.edges.test_external_source import TOPICS, Bench, FakeLink
 
 REQUEST = b"changes/app/request"

@@ -15,7 +15,6 @@ from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.pipeline import Pipeline
 from bridge.ports import Chores
 from bridge.stages.journal import Journal
-from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.broker.external.access import subscriptions
 from healthsync_mqtt.broker.external.identities import CANARY_A
 from healthsync_mqtt.config.sections import ExternalSettings
@@ -24,6 +23,7 @@ from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.codec import encode_pubacks
 from healthsync_mqtt.mqtt.codec.packets import Publish
 from healthsync_mqtt.mqtt.links.port import MAX_PACKET
+from healthsync_mqtt.mqtt.message_room import MessageRoom
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.metrics import METRICS

@@ -9,11 +9,11 @@ import pytest
 from bridge.edges.external import STRETCH, LinkSource, LongAllowance, Origins
 from bridge.edges.namesake import Namesake
 from bridge.pipeline import Pipeline
-from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.codec.packets import Publish
 from healthsync_mqtt.mqtt.links.port import ConnectionLostError
+from healthsync_mqtt.mqtt.message_room import MessageRoom
 from healthsync_mqtt.testing.memory_link import MemoryBroker, MemoryLink
 from healthsync_mqtt.topics.registry import TopicRegistry
 from tests.support.patience import PATIENCE_S, until

@@ -9,11 +9,10 @@ import pytest
 
 from bridge.edges.external import LinkSource, LongAllowance, Origins
 from bridge.pipeline import Pipeline
+from healthsync_mqtt.broker.embedded.backpressure import Hold
 from healthsync_mqtt.broker.embedded.connection import Connection
-from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.broker.embedded.limits.rates import Bucket, Gate
 from healthsync_mqtt.broker.embedded.ports import Entry
-from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.turns import Turns
 from healthsync_mqtt.broker.embedded.wire import Wire
 from healthsync_mqtt.config.sections import LimitSettings
@@ -22,6 +21,7 @@ from healthsync_mqtt.model.delivery import Delivery, DeliveryVerdict, Source
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.codec import Decoder, v3, v5
 from healthsync_mqtt.mqtt.codec.packets import Connect, Puback, Publish
+from healthsync_mqtt.mqtt.message_room import MessageRoom
 from healthsync_mqtt.testing.memory_edge import MemoryServing
 from healthsync_mqtt.testing.memory_link import MemoryBroker, MemoryLink
 from healthsync_mqtt.testing.source_contract import SourceContract, SourceSite

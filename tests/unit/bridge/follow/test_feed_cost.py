@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bridge.follow.abandoned import living
+from bridge.follow.abandoned_cursors import living
 from bridge.follow.canonical import CanonicalFeed
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.storage.memory import MemoryEventLog

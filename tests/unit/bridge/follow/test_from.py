@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from healthsync_mqtt.broker.embedded.ports import Wish
 from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.model.principal import Principal, Role
-from healthsync_mqtt.model.since import Earliest, FromPosition, FromTime, parse_since
+from healthsync_mqtt.model.start_position import Earliest, FromPosition, FromTime, parse_since
 from healthsync_mqtt.storage.memory import MemoryEventLog
-from healthsync_mqtt.storage.since import place
 from healthsync_mqtt.storage.sqlite.index import Tuning
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.subscriber_start import place
 from healthsync_mqtt.testing.log_items import item
 from tests.unit.bridge.bench import until
 from tests.unit.bridge.follow.test_publish import Line, Stand, stand, standing

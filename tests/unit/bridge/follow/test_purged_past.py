@@ -3,9 +3,9 @@
 import pytest
 
 from bridge.follow import canonical_events
-from healthsync_mqtt.model.since import FromPosition, FromTime
+from healthsync_mqtt.model.start_position import FromPosition, FromTime
 from healthsync_mqtt.storage.port import Stretch
-from healthsync_mqtt.storage.since import place
+from healthsync_mqtt.storage.subscriber_start import place
 from healthsync_mqtt.testing.log_items import item
 from tests.unit.bridge.bench import until
 from tests.unit.bridge.follow.test_from import all_of, connected

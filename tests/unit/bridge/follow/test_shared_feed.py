@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from bridge.follow.shared import MOST_GROUPS, MOST_MEMBERS
 from bridge.follow.shared_group import SharedGroup
+from bridge.follow.shared_groups import MOST_GROUPS, MOST_MEMBERS
 from healthsync_mqtt.broker.embedded.ports import Wish
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.embedded.sessions.session import Session

@@ -24,11 +24,11 @@ from bridge.follow.canonical import CanonicalFeed
 from bridge.ports import Chores, Commit
 from bridge.stages.journal import Journal
 from healthsync_mqtt.broker.embedded.dialect import THREE, Dialect5
-from healthsync_mqtt.broker.embedded.sessions.kept import KeepNothing
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.port import KeepNothing
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
-from healthsync_mqtt.broker.embedded.subscribing import Subscribing
+from healthsync_mqtt.broker.embedded.subscription_requests import Subscribing
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.mqtt.codec import Decoder

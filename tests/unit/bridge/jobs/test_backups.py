@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bridge.jobs.backups import Backups
 from healthsync_mqtt.backup import worker
-from healthsync_mqtt.backup.making import make_backup
+from healthsync_mqtt.backup.creation import make_backup
 from healthsync_mqtt.backup.place import BackupDirectory
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.config.sections import BackupSettings

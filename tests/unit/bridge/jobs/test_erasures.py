@@ -14,12 +14,13 @@ from bridge.jobs import erasures
 from bridge.service import Service
 from healthsync_mqtt.adapters.cloud import Tokens
 from healthsync_mqtt.adapters.links import FetchCursor, LinkBook
-from healthsync_mqtt.broker.embedded.sessions.kept import KeptWill, OwedMessage
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.port import KeptWill, OwedMessage
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.cli.import_state import ImportState
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.client.carriage import Mark
+from healthsync_mqtt.cloud_links.former_links import PartingBook
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import NotFoundError
 from healthsync_mqtt.formats.port import Gone, Made
@@ -29,8 +30,7 @@ from healthsync_mqtt.identity import erasure_ledger
 from healthsync_mqtt.identity.erasure_recall import recall
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.insights.file import InsightFile
-from healthsync_mqtt.linked.parting import PartingBook
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.model.erasure import NEXT, ErasureStep
 from healthsync_mqtt.model.event import Event, Op, Rejection
 from healthsync_mqtt.model.origin import Origin

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.jobs.consent_watch import ConsentWatch
-from bridge.jobs.forgetting import Forgetting
+from bridge.jobs.format_memories import Forgetting
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.formats.port import AppMessage, Fold
@@ -60,7 +60,7 @@ class Unknown(Nights):
 def _forms(monkeypatch: pytest.MonkeyPatch) -> None:
     forms = {form.name: form for form in (Nights(), Two(), Unknown())}
     monkeypatch.setattr("bridge.pipeline.FORMATS", forms)
-    monkeypatch.setattr("bridge.jobs.forgetting.FORMATS", forms)
+    monkeypatch.setattr("bridge.jobs.format_memories.FORMATS", forms)
 
 
 def message(bench: Bench, word: str, form: str = "nights") -> Delivery:

@@ -8,7 +8,7 @@ import pytest
 from bridge.jobs.refused_logins import RefusedLogins
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.identity.audit.log import AuditLog
-from healthsync_mqtt.identity.login import refused
+from healthsync_mqtt.identity.login import refused_logins
 from healthsync_mqtt.identity.registry import Registry
 
 NOW_US = 1_800_000_000_000_000
@@ -72,7 +72,7 @@ def test_a_flood_of_names_and_addresses_makes_few_rows_and_loses_no_count(house:
 
 
 def test_of_one_name_and_in_all_the_newest_stay(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refused, "MOST", 25)
+    monkeypatch.setattr(refused_logins, "MOST", 25)
     house.registry.add_device("alice", "phone", NOW_US)
     for name in ("alice-watch", "alice-phone"):
         for number in range(30):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bridge.courtesy import Courtesy
-from bridge.stages.aside import Aside
+from bridge.stages.decode_lines import Aside
 from healthsync_mqtt.formats.port import Told
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.event import Decoded

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.decode.delivery import decode
 from bridge.stages.consent import ConsentGate, stripped
-from healthsync_mqtt.formats.own import Own
+from healthsync_mqtt.formats.own_json import Own
 from healthsync_mqtt.formats.port import AppMessage, Fold, RefusedRecord
 from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, NOBODY, Action, Permission, Purpose, in_force
 from healthsync_mqtt.model.event import Decoded, Rejection, omitted

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
+from healthsync_mqtt.broker.embedded.backpressure import Hold
 from healthsync_mqtt.broker.embedded.connection import Connection
 from healthsync_mqtt.broker.embedded.limits.rates import Bucket, Gate
-from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.turns import Turns
 from healthsync_mqtt.config.sections import LimitSettings
 

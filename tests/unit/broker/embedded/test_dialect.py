@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from healthsync_mqtt.broker.embedded.dialect import JSON, MOST_ALIASES, THREE, Dialect5, dialect_of, forwarded
 from healthsync_mqtt.broker.embedded.farewells import CODES
-from healthsync_mqtt.broker.embedded.replies import DONE, LISTED, QOS2, Reply, Said
 from healthsync_mqtt.broker.embedded.sessions.session import Message
 from healthsync_mqtt.mqtt.codec import Decoder, Fault, encode, encode_publish
 from healthsync_mqtt.mqtt.codec.packets import (
@@ -24,6 +23,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Unsuback,
 )
 from healthsync_mqtt.mqtt.codec.v5.reasons import ALLOWED
+from healthsync_mqtt.mqtt.replies import DONE, LISTED, QOS2, Reply, Said
 
 
 def read(data: bytes) -> list[Packet]:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from healthsync_mqtt.broker.embedded.ackorder import Answered
 from healthsync_mqtt.broker.embedded.dialect import THREE, Dialect, Dialect5, Sendable
-from healthsync_mqtt.broker.embedded.replies import DONE, Reply, Said, token_of
+from healthsync_mqtt.mqtt.ack_order import Answered
 from healthsync_mqtt.mqtt.codec.packets import Packet, Property, Puback, Suback
+from healthsync_mqtt.mqtt.replies import DONE, Reply, Said, token_of
 from healthsync_mqtt.testing.dialect_contract import ClientEar, DialectContract, Speaker
 
 

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.model.principal import Principal, Role

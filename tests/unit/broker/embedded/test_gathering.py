@@ -2,9 +2,9 @@
 
 import asyncio
 
-from healthsync_mqtt.broker.embedded.gathering import Gathering
-from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
+from healthsync_mqtt.broker.embedded.incoming_messages import Gathering
 from healthsync_mqtt.mqtt.codec.packets import Skipped
+from healthsync_mqtt.mqtt.message_room import MessageRoom
 from tests.support.patience import until
 
 

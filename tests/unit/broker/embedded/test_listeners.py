@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from healthsync_mqtt.broker.embedded.accepting import AT_ONCE
+from healthsync_mqtt.broker.embedded.acceptor import AT_ONCE
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.listeners import Listeners
 from healthsync_mqtt.broker.embedded.rests import Rests

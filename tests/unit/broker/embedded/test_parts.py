@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
-from healthsync_mqtt.broker.embedded.ackorder import AckOrder
-from healthsync_mqtt.broker.embedded.ackorder import answers as encoded
+from healthsync_mqtt.broker.embedded.backpressure import Hold, Reading
 from healthsync_mqtt.broker.embedded.lifecycle import TRANSITIONS, ConnectionState, entered
-from healthsync_mqtt.broker.embedded.reading import Hold, Reading
-from healthsync_mqtt.broker.embedded.replies import token_of
 from healthsync_mqtt.broker.embedded.sessions.index import Subscriptions
+from healthsync_mqtt.mqtt.ack_order import AckOrder
+from healthsync_mqtt.mqtt.ack_order import answers as encoded
 from healthsync_mqtt.mqtt.codec import Decoder
 from healthsync_mqtt.mqtt.codec.packets import Puback, Pubrec
+from healthsync_mqtt.mqtt.replies import token_of
 
 LEVEL = st.sampled_from(("a", "b", "", "$x", "users"))
 TOPIC = st.lists(LEVEL, min_size=1, max_size=4).map("/".join).filter(bool)

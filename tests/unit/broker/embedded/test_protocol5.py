@@ -23,7 +23,6 @@ from healthsync_mqtt.broker.embedded.actions import (
 from healthsync_mqtt.broker.embedded.admission import Refusal
 from healthsync_mqtt.broker.embedded.lifecycle import ConnectionState
 from healthsync_mqtt.broker.embedded.protocol import DEAF, MOST_ALIASES, UNEXPECTED, Protocol
-from healthsync_mqtt.broker.embedded.replies import Reply, Said, of_verdict
 from healthsync_mqtt.broker.embedded.sessions.session import Message
 from healthsync_mqtt.model.delivery import DeliveryVerdict
 from healthsync_mqtt.mqtt.codec.packets import (
@@ -43,6 +42,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Skipped,
 )
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
+from healthsync_mqtt.mqtt.replies import Reply, Said, of_verdict
 from tests.unit.broker.embedded.states import (
     EVENTS,
     EXPECTED,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from healthsync_mqtt.broker.embedded.reading import Hold, Reading
+from healthsync_mqtt.broker.embedded.backpressure import Hold, Reading
 
 
 class Wire:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from tests.support.patience import PATIENCE_S
 
 MIB = 1_048_576

@@ -6,9 +6,9 @@ from healthsync_mqtt.broker.embedded.admission import LEAST_PACKET, METHOD
 from healthsync_mqtt.broker.embedded.dialect import MOST_ALIASES as ALIASES_OUT
 from healthsync_mqtt.broker.embedded.farewells import CODES
 from healthsync_mqtt.broker.embedded.protocol import MOST_ALIASES
-from healthsync_mqtt.broker.embedded.replies import LISTED
 from healthsync_mqtt.broker.embedded.wills import MOST
 from healthsync_mqtt.mqtt.codec.v5.properties import MAX_REPEATED
+from healthsync_mqtt.mqtt.replies import LISTED
 
 PAGE = (Path(__file__).parents[4] / "docs/howto/mqtt5.md").read_text(encoding="utf-8")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.broker.embedded.sessions.kept import KeepNothing, KeptWill
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.port import KeepNothing, KeptWill
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.broker.embedded.wills import MOST, DelayedWills

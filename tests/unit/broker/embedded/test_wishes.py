@@ -6,7 +6,7 @@ from typing import Any, cast
 from healthsync_mqtt.broker.embedded.ports import Wish
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
 from healthsync_mqtt.broker.embedded.sessions.session import Session
-from healthsync_mqtt.broker.embedded.subscribing import Subscribing
+from healthsync_mqtt.broker.embedded.subscription_requests import Subscribing
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.mqtt.codec.packets import Property, Subscribe
 from healthsync_mqtt.telemetry.counters import Counters

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from healthsync_mqtt.broker.external.hook_server import Watch
 from healthsync_mqtt.broker.external.management import Management
-from healthsync_mqtt.broker.external.rabbitmq.evict import RabbitEvictor
-from healthsync_mqtt.broker.external.serve import Watch
+from healthsync_mqtt.broker.external.rabbitmq.eviction import RabbitEvictor
 from healthsync_mqtt.errors import ConfigError, UnavailableError
 from healthsync_mqtt.identity.login.credentials import CredentialStore, epoch_of
 from tests.support.patience import until
@@ -95,7 +95,7 @@ class Evictor:
 
 @pytest.mark.parametrize("error", [ValueError("cut"), ConfigError("loose"), RuntimeError("defect")])
 async def test_the_watch_outlives_whatever_goes_wrong(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    monkeypatch.setattr("healthsync_mqtt.broker.external.serve._REFRESH_S", 0.01)
+    monkeypatch.setattr("healthsync_mqtt.broker.external.hook_server._REFRESH_S", 0.01)
     gate, evictor = Gate(), Evictor()
     gate.fails = evictor.fails = error
     watch = Watch(gate, (evictor,))  # type: ignore[arg-type]

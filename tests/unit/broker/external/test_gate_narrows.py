@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from healthsync_mqtt.broker.external.emqx.evict import EmqxEvictor
+from healthsync_mqtt.broker.external.emqx.eviction import EmqxEvictor
 from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
+from healthsync_mqtt.broker.external.hook_server import Watch
 from healthsync_mqtt.broker.external.management import Management
-from healthsync_mqtt.broker.external.rabbitmq.evict import RabbitEvictor
-from healthsync_mqtt.broker.external.remembered import RememberedLogins
-from healthsync_mqtt.broker.external.serve import Watch
+from healthsync_mqtt.broker.external.rabbitmq.eviction import RabbitEvictor
+from healthsync_mqtt.broker.external.remembered_logins import RememberedLogins
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
 from healthsync_mqtt.identity.login.credentials import CredentialStore
@@ -98,7 +98,7 @@ class Evictor:
 
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("healthsync_mqtt.broker.external.serve._REFRESH_S", 0.01)
+    monkeypatch.setattr("healthsync_mqtt.broker.external.hook_server._REFRESH_S", 0.01)
 
 
 async def watched(gate: Gatekeeper, evictor: Evictor, condition: Any) -> None:

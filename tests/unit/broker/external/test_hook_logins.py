@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.broker.external.gatekeeper import STALE_S, Gatekeeper
-from healthsync_mqtt.broker.external.remembered import RememberedLogins
-from healthsync_mqtt.broker.external.serve import application
+from healthsync_mqtt.broker.external.hook_server import application
+from healthsync_mqtt.broker.external.remembered_logins import RememberedLogins
 from healthsync_mqtt.errors import ConfigError, StoreError, TokenError
 from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
 from healthsync_mqtt.identity.login import app_login
@@ -23,7 +23,7 @@ from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.model.declared import NOTHING_DECLARED
+from healthsync_mqtt.model.declaration import NOTHING_DECLARED
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
 from tests.support.patience import PATIENCE_S, until
@@ -123,7 +123,7 @@ def test_a_full_disk_hides_no_revocation(hooks: Hooks, monkeypatch: pytest.Monke
 
 
 def test_the_file_does_not_grow_for_ever(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("healthsync_mqtt.broker.external.remembered._SPARE", 10)
+    monkeypatch.setattr("healthsync_mqtt.broker.external.remembered_logins._SPARE", 10)
     gate = hooks.start()
     for _ in range(50):
         gate.login("alice-watch", "alice-watch", hooks.tokens["alice-watch"].token, hooks.now)

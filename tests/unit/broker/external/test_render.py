@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from healthsync_mqtt.broker.external.configuration import render, write
 from healthsync_mqtt.broker.external.grants import grants_of
 from healthsync_mqtt.broker.external.identities import CANARY_A
 from healthsync_mqtt.broker.external.ownership import give, handed_over
 from healthsync_mqtt.broker.external.plan import Plan
-from healthsync_mqtt.broker.external.render import render, write
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, InputError
 from healthsync_mqtt.topics.access import AccessRules

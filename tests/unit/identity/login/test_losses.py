@@ -8,7 +8,7 @@ import pytest
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
 from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.model.declared import NOTHING_DECLARED
+from healthsync_mqtt.model.declaration import NOTHING_DECLARED
 
 NOW_US = 1_795_000_000_000_000
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from healthsync_mqtt.mqtt.links.gathered import GatheredWrites
+from healthsync_mqtt.mqtt.links.gathered_writes import GatheredWrites
 
 
 class Told:

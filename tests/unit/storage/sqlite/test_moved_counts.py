@@ -6,10 +6,9 @@ from random import Random
 
 import pytest
 
-from healthsync_mqtt.storage import moving
 from healthsync_mqtt.storage.codec import BodyCodec
-from healthsync_mqtt.storage.moving import MovePart, move
-from healthsync_mqtt.storage.sqlite.moving import SqliteMovingLog
+from healthsync_mqtt.storage.move import MovePart, move
+from healthsync_mqtt.storage.sqlite.move import SqliteMovingLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.testing.log_contract import Store, counted_as_read, some_deed
 from tests.unit.storage.sealed import codec
@@ -23,7 +22,7 @@ def how(request: pytest.FixtureRequest, tmp_path: Path) -> BodyCodec | None:
 
 @pytest.fixture(params=[3, 50])
 def rows_a_commit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(moving, "_A_COMMIT", request.param)
+    monkeypatch.setattr("healthsync_mqtt.storage.move._A_COMMIT", request.param)
 
 
 @pytest.mark.usefixtures("rows_a_commit")

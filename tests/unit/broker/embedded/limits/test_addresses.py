@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard, ConnectionStanding, Knock, network
-from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.config.sections import LimitSettings
+from healthsync_mqtt.telemetry.notices import Notices
 
 
 def limits(**changes: float) -> LimitSettings:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom, RoomPlace
+from healthsync_mqtt.mqtt.message_room import MessageRoom, RoomPlace
 
 
 def test_who_holds_nothing_goes_before_who_holds_something() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.broker.embedded.sessions.kept import (
+from healthsync_mqtt.broker.embedded.sessions.port import (
     Keep,
     KeepNothing,
     KeptSession,

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained, RetainedMessages
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained, RetainedMessages
 from healthsync_mqtt.topics.access import AccessRules
 from tests.unit.bridge.bench import REGISTRY
 from tests.unit.broker.embedded.test_parts import FILTER, TOPIC

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import LimitSettings

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
-from healthsync_mqtt.broker.embedded.sessions.retained import RetainedMessages
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import RetainedMessages
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.mqtt.codec import Decoder

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained, RetainedMessages
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained, RetainedMessages
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import LimitSettings

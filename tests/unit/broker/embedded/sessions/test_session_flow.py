@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from healthsync_mqtt.broker.embedded.dialect import Dialect5
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
-from healthsync_mqtt.broker.embedded.sessions.retained import RetainedMessages
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import RetainedMessages
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.mqtt.codec import Decoder
 from healthsync_mqtt.mqtt.codec.packets import Property, Publish, Pubrel

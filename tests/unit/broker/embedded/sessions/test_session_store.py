@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from healthsync_mqtt.broker.embedded.sessions.file import principal_json, principal_of
-from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, OwedMessage, Subscribed
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.port import KeptSession, OwedMessage, Subscribed
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.model.principal import Principal, Role

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import LimitSettings

@@ -13,8 +13,8 @@ from healthsync_mqtt.broker.embedded import sessions as room
 from healthsync_mqtt.broker.embedded.dialect import Dialect5
 from healthsync_mqtt.broker.embedded.sessions.file import principal_json
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos, Subscriptions, beside
-from healthsync_mqtt.broker.embedded.sessions.kept import OwedMessage, Subscribed, subscribed
-from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.port import OwedMessage, Subscribed, subscribed
+from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
