@@ -30,6 +30,7 @@ from healthsync_mqtt.identity.login.passwords import hashed_password, new_passwo
 from healthsync_mqtt.identity.people.records import AppRecord, Device
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.declaration import Declared
+from healthsync_mqtt.mqtt.message_room import MessageRoom
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 app = new_group("Apps and gadgets that know only a password, and payloads of their own.")
