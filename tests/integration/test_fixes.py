@@ -141,7 +141,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "homeassistant list": Line("homeassistant list"),
     "gateway run": OnPage("docs/howto/gateway.md", "gateway run --http-port 8444"),
     "key check": Line("key check", ("storage encrypt",)),
-    "key rewrap": ByTest("tests/unit/keys/test_holders.py", 'run("key rewrap")'),
+    "key rewrap": ByTest("tests/unit/keys/holders/test_holders.py", 'run("key rewrap")'),
     "key rewrap --provider passphrase": ByTest(
         "tests/unit/cli/test_cli_sealing.py", '"rewrap", "--provider", "passphrase"'
     ),

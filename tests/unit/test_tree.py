@@ -25,6 +25,24 @@ RIGHT = [
 ]
 
 
+ROOT = Path(__file__).parents[2]
+UNIT = ROOT / "tests/unit"
+TESTED_ELSEWHERE = {
+    **{
+        f"healthsync_mqtt/broker/external/{broker}": ("tests/unit/broker/external/test_*.py",)  # one table of them all
+        for broker in ("emqx", "hivemq", "mosquitto", "rabbitmq", "vernemq")
+    },
+    # what commands and routes print is seen where they are typed
+    "healthsync_mqtt/descriptions": ("tests/unit/cli/test_*.py", "tests/unit/gateway/test_administration.py"),
+    # no double of a server is worth the name
+    "healthsync_mqtt/identity/people/postgres": ("tests/integration/test_postgres_registry.py",),
+    "healthsync_mqtt/postgres": ("tests/integration/test_postgres_service.py",),
+    "healthsync_mqtt/storage/postgres": ("tests/integration/test_postgres_log.py",),
+    "healthsync_mqtt/sinks/kafka": ("tests/integration/test_sink_kafka.py",),
+}
+"""Packages without a folder in tests/unit, and where their tests are."""
+
+
 def said(root: Path, monkeypatch: pytest.MonkeyPatch, files: list[tuple[str, str]]) -> list[str]:
     monkeypatch.setattr(tree, "ROOT", root)
     paths = [root / name for name, _ in files]
@@ -49,3 +67,25 @@ def test_a_name_means_one_thing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_what_is_right_is_let_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert said(tmp_path, monkeypatch, RIGHT) == []
+
+
+def _packages() -> dict[Path, Path]:
+    """Each package, and the folder of its unit tests."""
+    found = {}
+    for top, tests in (("healthsync_mqtt", UNIT), ("bridge", UNIT / "bridge")):
+        for init in (ROOT / top).rglob("__init__.py"):
+            package = init.parent
+            found[package] = tests / package.relative_to(ROOT / top)
+    return found
+
+
+def test_unit_tests_lie_as_the_packages_do() -> None:
+    packages = {package.relative_to(ROOT).as_posix(): folder for package, folder in _packages().items()}
+    tested = {name for name, folder in packages.items() if any(folder.rglob("test_*.py"))}
+    assert packages.keys() - tested == TESTED_ELSEWHERE.keys()
+    assert [place for places in TESTED_ELSEWHERE.values() for place in places if not any(ROOT.glob(place))] == []
+
+
+def test_no_folder_of_unit_tests_is_of_a_package_that_is_gone() -> None:
+    folders = {file.parent for file in UNIT.rglob("test_*.py")} - {UNIT}
+    assert {each.relative_to(UNIT).as_posix() for each in folders - set(_packages().values())} == set()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.adapters.catalogue import SHIPPED, known
-from tests.unit.adapters.test_mappings import MINE
+from tests.unit.adapters.mapping.test_mappings import MINE
 
 POINTS = """
 [healthsync.adapters]

@@ -26,7 +26,7 @@ tests/integration/test_gateway.py::test_a_port_that_is_taken_is_said
     gateway.host gateway.port
 tests/integration/test_adapters.py::test_a_link_is_fetched_revised_killed_and_over
     adapters
-tests/unit/keys/test_holders.py::test_the_commands_move_the_outer_key_there_rotate_it_and_back
+tests/unit/keys/holders/test_holders.py::test_the_commands_move_the_outer_key_there_rotate_it_and_back
     keys
 tests/integration/test_opentelemetry.py::test_a_request_is_followed_to_the_sink
     tracing.endpoint

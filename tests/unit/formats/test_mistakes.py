@@ -172,7 +172,7 @@ def _there_are() -> set[str]:
     files = [
         path
         for where in _WHERE
-        for path in ((ROOT / where).glob("*.py") if (ROOT / where).is_dir() else (ROOT / where,))
+        for path in ((ROOT / where).rglob("*.py") if (ROOT / where).is_dir() else (ROOT / where,))
     ]
     texts = [path.read_text("utf-8") for path in (*files, ROOT / "healthsync_mqtt/testing/format_contract.py")]
     return {name for text in texts for name in re.findall(r"\bdef (test_\w+)", text)}

@@ -4,12 +4,10 @@ import asyncio
 import json
 import os
 import stat
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typer.testing import Result
 
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.control import channel
@@ -116,16 +114,6 @@ def test_damaged_service_file(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize(("text", "pair"), [("127.0.0.1:8883", ("127.0.0.1", 8883)), ("[::1]:1", ("::1", 1))])
 def test_addresses(text, pair) -> None:
     assert split_address(text) == pair
-
-
-def test_no_gateway_serves_beside_a_bridge_on_an_external_broker(data: Path, run: Callable[..., Result]) -> None:
-    """Such a broker does not say what is stored, and an answer over HTTP would."""
-    data.mkdir(mode=0o700)
-    replace(describe(data, data / "service.sock"), mqtt="", wss="").write(data)
-    refused = run("gateway", "run", "--http-port", "0")
-    assert refused.exit_code == UnavailableError.exit_code
-    assert "works on an external broker" in refused.output
-    assert "healthsync up" in refused.output
 
 
 async def test_a_change_is_heeded_after_its_commit_and_before_the_command_goes_on(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from healthsync_mqtt.adapters.notices import (
 )
 from healthsync_mqtt.cloud_links.inbox import HookSecrets
 
-FOLDER = Path(__file__).parents[4] / "shared" / "data" / "providers"
+FOLDER = Path(__file__).parents[5] / "shared" / "data" / "providers"
 CLIENT = {"garmin": "healthsync-test-client"}
 WORDS = {
     "withings": "k9-invented",
