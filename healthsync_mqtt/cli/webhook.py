@@ -43,7 +43,7 @@ def add(
 
     Example: healthsync webhook add board reader https://example.org/hook
     """
-    from healthsync_mqtt.gateway.outbound import target
+    from healthsync_mqtt.gateway.connections.public_https import target
 
     place = DataDirectory(data)
     target(url, load_settings(data).gateway.webhook_hosts)
@@ -90,8 +90,8 @@ def try_now(name: Name, data: Data = DATA, json: Json = False) -> None:
 
     Example: healthsync webhook test board
     """
-    from healthsync_mqtt.gateway.deliveries import signed_headers, test_message
-    from healthsync_mqtt.gateway.outbound import post, target
+    from healthsync_mqtt.gateway.connections.public_https import post, target
+    from healthsync_mqtt.gateway.jobs.deliveries import signed_headers, test_message
 
     place = DataDirectory(data)
     with place.registry() as registry:

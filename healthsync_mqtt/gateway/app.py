@@ -18,15 +18,15 @@ from starlette.websockets import WebSocket
 
 from healthsync_mqtt import __version__
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
-from healthsync_mqtt.gateway.direct import Direct
-from healthsync_mqtt.gateway.forwarded import Forwarding
-from healthsync_mqtt.gateway.openapi import document
-from healthsync_mqtt.gateway.outdated import ANSWER_HEADERS
-from healthsync_mqtt.gateway.page import POLICY, page
-from healthsync_mqtt.gateway.problem import HttpError, problem
-from healthsync_mqtt.gateway.rules import Anybody
-from healthsync_mqtt.gateway.spans import RequestSpan, RequestSpans
-from healthsync_mqtt.gateway.traffic import Traffic
+from healthsync_mqtt.gateway.bodies.deprecation import ANSWER_HEADERS
+from healthsync_mqtt.gateway.bodies.problem import HttpError, problem
+from healthsync_mqtt.gateway.document.openapi import document
+from healthsync_mqtt.gateway.document.page import POLICY, page
+from healthsync_mqtt.gateway.login.rules import Anybody
+from healthsync_mqtt.gateway.server.direct_routes import Direct
+from healthsync_mqtt.gateway.server.forwarding import Forwarding
+from healthsync_mqtt.gateway.server.spans import RequestSpan, RequestSpans
+from healthsync_mqtt.gateway.server.traffic import Traffic
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.telemetry.spans import CURRENT
 

@@ -17,35 +17,38 @@ from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.descriptions.sign_in import SignInWays
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.formats.catalogue import declare
-from healthsync_mqtt.gateway import clouds, departures, enrolment, intake, linking, provider_hooks, stream
-from healthsync_mqtt.gateway.answers import Answers
 from healthsync_mqtt.gateway.app import application
-from healthsync_mqtt.gateway.beginnings import Beginnings
-from healthsync_mqtt.gateway.callers import Callers
-from healthsync_mqtt.gateway.ceremonies import Ceremonies
-from healthsync_mqtt.gateway.deeds import Deeds
-from healthsync_mqtt.gateway.deliveries import Deliveries
-from healthsync_mqtt.gateway.derived_pool import DerivedPool
-from healthsync_mqtt.gateway.forwarded import Forwarding
-from healthsync_mqtt.gateway.installation import Installation
-from healthsync_mqtt.gateway.link_pool import LinkPool
-from healthsync_mqtt.gateway.log_pool import LogPool
-from healthsync_mqtt.gateway.new_tokens import TokenDesk
-from healthsync_mqtt.gateway.organisations import Organisation
-from healthsync_mqtt.gateway.passkeys import Passkeys
-from healthsync_mqtt.gateway.place import SealedPlaces
-from healthsync_mqtt.gateway.publisher import Publisher
-from healthsync_mqtt.gateway.questions import LogQuestions
-from healthsync_mqtt.gateway.room import Room
-from healthsync_mqtt.gateway.rules import Anybody
-from healthsync_mqtt.gateway.sessions import PersonSessions
-from healthsync_mqtt.gateway.shares import Shares
+from healthsync_mqtt.gateway.bodies.answers import Answers
+from healthsync_mqtt.gateway.bodies.room import Room
+from healthsync_mqtt.gateway.connections.publisher import Publisher
+from healthsync_mqtt.gateway.event_log.place import SealedPlaces
+from healthsync_mqtt.gateway.event_log.questions import LogQuestions
+from healthsync_mqtt.gateway.event_log.shares import Shares
+from healthsync_mqtt.gateway.event_log.tail import Tail
+from healthsync_mqtt.gateway.jobs.deliveries import Deliveries
+from healthsync_mqtt.gateway.jobs.uploads import Uploads
+from healthsync_mqtt.gateway.login.beginnings import Beginnings
+from healthsync_mqtt.gateway.login.callers import Callers
+from healthsync_mqtt.gateway.login.ceremonies import Ceremonies
+from healthsync_mqtt.gateway.login.rules import Anybody
+from healthsync_mqtt.gateway.login.sessions import PersonSessions
+from healthsync_mqtt.gateway.registry.deeds import Deeds
+from healthsync_mqtt.gateway.registry.installation import Installation
+from healthsync_mqtt.gateway.registry.new_tokens import TokenDesk
+from healthsync_mqtt.gateway.routes.clouds import cloud_links, provider_hooks, return_page
+from healthsync_mqtt.gateway.routes.events import intake, stream
+from healthsync_mqtt.gateway.routes.people import departures
+from healthsync_mqtt.gateway.routes.sign_in import enrolment
+from healthsync_mqtt.gateway.routes.sign_in.organisations import Organisation
+from healthsync_mqtt.gateway.routes.sign_in.passkeys import Passkeys
+from healthsync_mqtt.gateway.server.forwarding import Forwarding
+from healthsync_mqtt.gateway.server.spans import RequestSpans
+from healthsync_mqtt.gateway.server.traffic import Traffic
 from healthsync_mqtt.gateway.site import Site
-from healthsync_mqtt.gateway.spans import RequestSpans
+from healthsync_mqtt.gateway.stores.derived_pool import DerivedPool
+from healthsync_mqtt.gateway.stores.link_pool import LinkPool
+from healthsync_mqtt.gateway.stores.log_pool import LogPool
 from healthsync_mqtt.gateway.surface import routers
-from healthsync_mqtt.gateway.tail import Tail
-from healthsync_mqtt.gateway.traffic import Traffic
-from healthsync_mqtt.gateway.uploads import Uploads
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
 from healthsync_mqtt.identity.exchange import TokenExchange
@@ -150,8 +153,8 @@ class House:
         self.enrolling = enrolment.Enrolling(self.callers, exchange)
         self.adapters = LinkPool(settings.data)
         self.provider_hooks = provider_hooks.ProviderHooks(self.adapters, self.callers, self.intake.room)
-        self.clouds = clouds.Clouds(self.adapters)
-        self.linking = linking.Linking(self.adapters, self.sessions, self.callers)
+        self.clouds = cloud_links.Clouds(self.adapters)
+        self.linking = return_page.Linking(self.adapters, self.sessions, self.callers)
         self.tls = (
             ServerTls(
                 paths.certs,

@@ -7,9 +7,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from healthsync_mqtt.config.settings import Settings
-from healthsync_mqtt.gateway.entrance import Crowd
 from healthsync_mqtt.gateway.house import House
-from healthsync_mqtt.gateway.server import HttpServer
+from healthsync_mqtt.gateway.server.entrance import Crowd
+from healthsync_mqtt.gateway.server.http_server import HttpServer
 from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.mqtt.links.port import Address
 

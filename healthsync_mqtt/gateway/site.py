@@ -13,9 +13,9 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, Response
 
-from healthsync_mqtt.gateway.landing import NOT_BUILT, PLAIN_POLICY
-from healthsync_mqtt.gateway.problem import HttpError
-from healthsync_mqtt.gateway.rules import Anybody
+from healthsync_mqtt.gateway.bodies.landing import NOT_BUILT, PLAIN_POLICY
+from healthsync_mqtt.gateway.bodies.problem import HttpError
+from healthsync_mqtt.gateway.login.rules import Anybody
 
 BUILT: Final = Path(__file__).parent / "site"
 POLICY: Final = (

@@ -5,54 +5,36 @@ from typing import Protocol
 from fastapi import APIRouter
 
 from healthsync_mqtt.descriptions.sign_in import SignInWays
-from healthsync_mqtt.gateway import (
-    accounts,
+from healthsync_mqtt.gateway import site
+from healthsync_mqtt.gateway.bodies.answers import Answers
+from healthsync_mqtt.gateway.event_log.questions import LogQuestions
+from healthsync_mqtt.gateway.event_log.shares import Shares
+from healthsync_mqtt.gateway.jobs.deliveries import Deliveries
+from healthsync_mqtt.gateway.jobs.uploads import Uploads
+from healthsync_mqtt.gateway.login.beginnings import Beginnings
+from healthsync_mqtt.gateway.login.callers import Callers
+from healthsync_mqtt.gateway.login.rules import Administrator, Anybody, Keeper, Owner, Reader, Rule, Sender, Visitor
+from healthsync_mqtt.gateway.login.sessions import PersonSessions
+from healthsync_mqtt.gateway.registry.deeds import Deeds
+from healthsync_mqtt.gateway.registry.installation import Installation
+from healthsync_mqtt.gateway.registry.new_tokens import TokenDesk
+from healthsync_mqtt.gateway.routes.clouds import cloud_links, provider_hooks, return_page
+from healthsync_mqtt.gateway.routes.events import app_hooks, days, history, insights, intake, rejections, series, stream
+from healthsync_mqtt.gateway.routes.people import (
+    admins,
     apps,
     carers,
-    clouds,
     consents,
-    days,
     departures,
     devices,
-    enrolment,
-    hooks,
-    imports,
-    insights,
-    intake,
-    linking,
-    operators,
-    organisations,
-    outlets,
-    passkeys,
-    provider_hooks,
-    readers,
-    reading,
-    records,
-    rejections,
-    series,
-    site,
     sources,
-    status,
-    stream,
-    tokens,
-    visits,
-    ways,
-    webhooks,
+    subscribers,
+    users,
 )
-from healthsync_mqtt.gateway.answers import Answers
-from healthsync_mqtt.gateway.beginnings import Beginnings
-from healthsync_mqtt.gateway.callers import Callers
-from healthsync_mqtt.gateway.deeds import Deeds
-from healthsync_mqtt.gateway.deliveries import Deliveries
-from healthsync_mqtt.gateway.derived_pool import DerivedPool
-from healthsync_mqtt.gateway.installation import Installation
-from healthsync_mqtt.gateway.log_pool import LogPool
-from healthsync_mqtt.gateway.new_tokens import TokenDesk
-from healthsync_mqtt.gateway.questions import LogQuestions
-from healthsync_mqtt.gateway.rules import Administrator, Anybody, Keeper, Owner, Reader, Rule, Sender, Visitor
-from healthsync_mqtt.gateway.sessions import PersonSessions
-from healthsync_mqtt.gateway.shares import Shares
-from healthsync_mqtt.gateway.uploads import Uploads
+from healthsync_mqtt.gateway.routes.service import audit_log, imports, sinks, status, webhooks
+from healthsync_mqtt.gateway.routes.sign_in import enrolment, organisations, passkeys, sessions, tokens, ways
+from healthsync_mqtt.gateway.stores.derived_pool import DerivedPool
+from healthsync_mqtt.gateway.stores.log_pool import LogPool
 from healthsync_mqtt.insights.file import InsightFile
 from healthsync_mqtt.summaries.file import SummaryFile
 from healthsync_mqtt.topics.access import AccessRules
@@ -77,8 +59,8 @@ class GatewayParts(Protocol):
     deliveries: Deliveries
     rules: AccessRules
     provider_hooks: provider_hooks.ProviderHooks
-    linking: linking.Linking
-    clouds: clouds.Clouds
+    linking: return_page.Linking
+    clouds: cloud_links.Clouds
     passkeys: passkeys.Passkeys
     organisation: organisations.Organisation
     ways: SignInWays
@@ -96,36 +78,36 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
     keeper, admin = Keeper(callers), Administrator(callers)
     return [
         intake.routes(parts.intake, Sender(callers)),
-        reading.routes(parts.reading, parts.answers, reader, anybody),
+        history.routes(parts.reading, parts.answers, reader, anybody),
         days.routes(parts.days, parts.shares, parts.answers, reader),
         insights.routes(parts.reading, parts.insights, parts.answers, reader),
         stream.routes(parts.streams, reader),
         enrolment.routes(parts.enrolling, anybody),
-        visits.routes(parts.sessions, callers, Visitor(callers), anybody),
+        sessions.routes(parts.sessions, callers, Visitor(callers), anybody),
         ways.routes(parts.ways, anybody),
         passkeys.routes(parts.passkeys, parts.beginnings, callers, Visitor(callers), anybody),
         organisations.routes(parts.organisation, parts.beginnings, callers, Visitor(callers), anybody),
         tokens.routes(callers, parts.sessions, Rule(callers), anybody),
         # Before those of apps: the addresses that are a provider's alone are written out.
         provider_hooks.routes(parts.provider_hooks, anybody),
-        linking.routes(parts.linking, anybody),
-        hooks.routes(parts.intake, callers, anybody),
+        return_page.routes(parts.linking, anybody),
+        app_hooks.routes(parts.intake, callers, anybody),
         carers.routes(parts.sessions, Owner(callers)),
         series.routes(parts.reading, parts.days, parts.answers, reader),
         site.routes(parts.site, anybody),
         devices.routes(parts.deeds, parts.desk, parts.installation, keeper),
         apps.routes(parts.deeds, parts.rules, parts.installation, keeper),
         consents.routes(parts.deeds, keeper),
-        accounts.routes(parts.deeds, admin, keeper),
-        readers.routes(parts.deeds, parts.desk, parts.installation, admin),
+        users.routes(parts.deeds, admin, keeper),
+        subscribers.routes(parts.deeds, parts.desk, parts.installation, admin),
         webhooks.routes(parts.deeds, parts.deliveries, admin),
-        operators.routes(parts.deeds, admin),
+        admins.routes(parts.deeds, admin),
         sources.routes(parts.deeds, parts.installation, keeper),
         departures.routes(parts.deeds, parts.archives, keeper, admin),
         imports.routes(parts.deeds, parts.uploads, keeper),
         rejections.routes(parts.deeds, parts.log, parts.installation, admin),
-        records.routes(parts.deeds, parts.installation, admin),
-        outlets.routes(parts.deeds, parts.installation, admin),
-        clouds.routes(parts.deeds, parts.clouds, keeper, admin),
+        audit_log.routes(parts.deeds, parts.installation, admin),
+        sinks.routes(parts.deeds, parts.installation, admin),
+        cloud_links.routes(parts.deeds, parts.clouds, keeper, admin),
         status.routes(parts.installation, admin),
     ]

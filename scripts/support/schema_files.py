@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from healthsync_mqtt import __version__
 from healthsync_mqtt.gateway.app import described, routed
-from healthsync_mqtt.gateway.rules import Anybody
+from healthsync_mqtt.gateway.login.rules import Anybody
 from healthsync_mqtt.gateway.surface import GatewayParts, routers
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.event_schema import event_schema, schemas

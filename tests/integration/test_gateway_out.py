@@ -401,7 +401,7 @@ def test_every_route_has_a_rule(tmp_path: Path) -> None:
     """Walked on the routes themselves: one that asks nobody has to say so."""
     from fastapi.routing import APIRoute, APIWebSocketRoute
 
-    from healthsync_mqtt.gateway.rules import Rule
+    from healthsync_mqtt.gateway.login.rules import Rule
     from tests.support.web import routes_of_the_gateway
 
     routes = routes_of_the_gateway(tmp_path)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.broker.embedded.proxy_header import SIGNATURE
-from healthsync_mqtt.gateway import beginnings
+from healthsync_mqtt.gateway.login import beginnings
 from tests.support import child
 from tests.support.gateway import filled, gateway_here
 from tests.support.inprocess import Bystander, House

@@ -12,9 +12,9 @@ from typing import Any
 
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.config.settings import Settings, load_settings
-from healthsync_mqtt.gateway.entrance import Crowd
 from healthsync_mqtt.gateway.house import House
-from healthsync_mqtt.gateway.server import HttpServer
+from healthsync_mqtt.gateway.server.entrance import Crowd
+from healthsync_mqtt.gateway.server.http_server import HttpServer
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.gateway import GATEWAY
 from healthsync_mqtt.identity.people.sessions import SessionRole

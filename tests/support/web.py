@@ -81,7 +81,7 @@ def routes_of_the_gateway(data: Path) -> list[Any]:
     from healthsync_mqtt.config.settings import load_settings
     from healthsync_mqtt.gateway.app import routed
     from healthsync_mqtt.gateway.house import House
-    from healthsync_mqtt.gateway.rules import Anybody
+    from healthsync_mqtt.gateway.login.rules import Anybody
     from healthsync_mqtt.identity.login.credentials import CredentialStore
     from healthsync_mqtt.identity.login.gateway import GATEWAY
     from healthsync_mqtt.identity.registry import Registry

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from typer.testing import CliRunner
 
 from healthsync_mqtt.cli.main import program
-from healthsync_mqtt.gateway.rules import Administrator, Keeper
+from healthsync_mqtt.gateway.login.rules import Administrator, Keeper
 from healthsync_mqtt.identity.people.sessions import SessionRole
 from tests.support.gateway import Browser, GatewayHere, filled, gateway_here
 from tests.support.web import Web, basic

@@ -14,9 +14,9 @@ from websockets.exceptions import InvalidStatus
 
 from healthsync_mqtt.broker.embedded.proxy_header import SIGNATURE
 from healthsync_mqtt.config.sections import GatewaySettings
-from healthsync_mqtt.gateway import beginnings
-from healthsync_mqtt.gateway.entrance import Crowd
-from healthsync_mqtt.gateway.server import HttpServer
+from healthsync_mqtt.gateway.login import beginnings
+from healthsync_mqtt.gateway.server.entrance import Crowd
+from healthsync_mqtt.gateway.server.http_server import HttpServer
 from tests.support.gateway import filled, gateway_here
 from tests.support.patience import PATIENCE_S, until
 from tests.unit.gateway.test_entrance import tls as tls  # noqa: PLC0414  # a fixture

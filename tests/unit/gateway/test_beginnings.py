@@ -2,9 +2,9 @@
 
 import pytest
 
-from healthsync_mqtt.gateway import beginnings
-from healthsync_mqtt.gateway.beginnings import BURST, BURST_IN_ALL, PER_S, Beginnings
-from healthsync_mqtt.gateway.problem import HttpError
+from healthsync_mqtt.gateway.bodies.problem import HttpError
+from healthsync_mqtt.gateway.login import beginnings
+from healthsync_mqtt.gateway.login.beginnings import BURST, BURST_IN_ALL, PER_S, Beginnings
 
 NOW = 1_000.0
 

@@ -10,13 +10,13 @@ from starlette.requests import Request
 
 from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.config.sections import LimitSettings
-from healthsync_mqtt.gateway import stream
-from healthsync_mqtt.gateway.callers import Caller
-from healthsync_mqtt.gateway.intake import EventIntake
-from healthsync_mqtt.gateway.problem import HttpError, problem
-from healthsync_mqtt.gateway.publisher import NotTakenError
-from healthsync_mqtt.gateway.room import Room
-from healthsync_mqtt.gateway.stream import MOST_OF_ONE, Streams
+from healthsync_mqtt.gateway.bodies.problem import HttpError, problem
+from healthsync_mqtt.gateway.bodies.room import Room
+from healthsync_mqtt.gateway.connections.publisher import NotTakenError
+from healthsync_mqtt.gateway.login.callers import Caller
+from healthsync_mqtt.gateway.routes.events import stream
+from healthsync_mqtt.gateway.routes.events.intake import EventIntake
+from healthsync_mqtt.gateway.routes.events.stream import MOST_OF_ONE, Streams
 from healthsync_mqtt.identity.login.proof import Login
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.testing.log_items import item

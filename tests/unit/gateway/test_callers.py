@@ -9,9 +9,9 @@ import pytest
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.errors import TokenError
-from healthsync_mqtt.gateway.callers import Callers
-from healthsync_mqtt.gateway.problem import HttpError
-from healthsync_mqtt.gateway.refusals import MOST_OF_ADDRESS
+from healthsync_mqtt.gateway.bodies.problem import HttpError
+from healthsync_mqtt.gateway.login.callers import Callers
+from healthsync_mqtt.gateway.login.refusals import MOST_OF_ADDRESS
 from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.login.proof import CrowdedError, Login, Proof
 from healthsync_mqtt.model.principal import Principal, Role

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from healthsync_mqtt.gateway import deliveries
-from healthsync_mqtt.gateway.deliveries import Deliveries
+from healthsync_mqtt.gateway.jobs import deliveries
+from healthsync_mqtt.gateway.jobs.deliveries import Deliveries
 from healthsync_mqtt.identity.people.webhooks import Webhook, WebhookBook
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.testing.log_items import item

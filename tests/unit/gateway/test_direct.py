@@ -11,13 +11,13 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from healthsync_mqtt.errors import UnavailableError
-from healthsync_mqtt.gateway import direct
 from healthsync_mqtt.gateway.app import Surroundings, application, routed
-from healthsync_mqtt.gateway.callers import Callers
-from healthsync_mqtt.gateway.outdated import Outdated
-from healthsync_mqtt.gateway.problem import HttpError
-from healthsync_mqtt.gateway.rules import Anybody
-from healthsync_mqtt.gateway.traffic import Traffic
+from healthsync_mqtt.gateway.bodies.deprecation import Outdated
+from healthsync_mqtt.gateway.bodies.problem import HttpError
+from healthsync_mqtt.gateway.login.callers import Callers
+from healthsync_mqtt.gateway.login.rules import Anybody
+from healthsync_mqtt.gateway.server import direct_routes
+from healthsync_mqtt.gateway.server.traffic import Traffic
 
 ANYBODY = Anybody(cast("Callers", None))
 
@@ -91,13 +91,13 @@ def test_the_same_as_through_the_framework(
 
 def test_a_route_is_really_called_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[str] = []
-    was: Callable[..., Any] = direct._DirectRoute.called
+    was: Callable[..., Any] = direct_routes._DirectRoute.called
 
     def called_directly(route: Any, request: Request) -> Any:
         called.append(route.declared.path)
         return was(route, request)
 
-    monkeypatch.setattr(direct._DirectRoute, "called", called_directly)
+    monkeypatch.setattr(direct_routes._DirectRoute, "called", called_directly)
     asked(application([router()], ANYBODY, Traffic()), name="alice")
     assert called == ["/v1/events"]
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import pytest
 
 from healthsync_mqtt.config.sections import GatewaySettings
-from healthsync_mqtt.gateway.entrance import Crowd
-from healthsync_mqtt.gateway.server import HttpServer
+from healthsync_mqtt.gateway.server.entrance import Crowd
+from healthsync_mqtt.gateway.server.http_server import HttpServer
 from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
 from tests.support.patience import until
 from tests.unit.gateway.test_server import ended, hello

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from healthsync_mqtt.gateway.forms import EventForm, as_csv, as_first_api, as_json, as_lines, form_of
-from healthsync_mqtt.gateway.problem import HttpError
+from healthsync_mqtt.gateway.bodies.event_forms import EventForm, as_csv, as_first_api, as_json, as_lines, form_of
+from healthsync_mqtt.gateway.bodies.problem import HttpError
 from healthsync_mqtt.model.record import Record
 
 

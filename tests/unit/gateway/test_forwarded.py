@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.config.sections import GatewaySettings
-from healthsync_mqtt.gateway import beginnings
-from healthsync_mqtt.gateway.entrance import Crowd
-from healthsync_mqtt.gateway.forwarded import Forwarding
+from healthsync_mqtt.gateway.login import beginnings
+from healthsync_mqtt.gateway.server.entrance import Crowd
+from healthsync_mqtt.gateway.server.forwarding import Forwarding
 from tests.support.gateway import filled, gateway_here
 
 PROXIES = GatewaySettings(proxies=("10.0.0.0/28", "fd00::1"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from healthsync_mqtt.gateway import insights
+from healthsync_mqtt.gateway.routes.events import insights
 from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.insights.file import InsightFile, LookedAt
 from healthsync_mqtt.insights.finding import Basis, InsightFinding

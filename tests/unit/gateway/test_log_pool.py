@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.gateway.log_pool import LogPool
-from healthsync_mqtt.gateway.problem import HttpError
+from healthsync_mqtt.gateway.bodies.problem import HttpError
+from healthsync_mqtt.gateway.stores.log_pool import LogPool
 
 
 class Reader:

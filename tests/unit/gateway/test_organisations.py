@@ -18,9 +18,9 @@ from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.config.sections import OidcSettings
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, TokenError, UnavailableError
-from healthsync_mqtt.gateway.oidc_provider import AGAIN_S, KNOWN_S, OidcProvider
-from healthsync_mqtt.gateway.oidc_round import ROUND_S, Round, Rounds
-from healthsync_mqtt.gateway.oidc_token import user_of
+from healthsync_mqtt.gateway.oidc.id_token import user_of
+from healthsync_mqtt.gateway.oidc.provider import AGAIN_S, KNOWN_S, OidcProvider
+from healthsync_mqtt.gateway.oidc.round import ROUND_S, Round, Rounds
 from healthsync_mqtt.model.base64url import base64url
 from tests.support.gateway import Browser, GatewayHere, filled, gateway_here
 from tests.support.openid import CLIENT, SECRET, ScriptedProvider, serving

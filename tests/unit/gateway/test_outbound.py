@@ -4,7 +4,14 @@ import asyncio
 
 import pytest
 
-from healthsync_mqtt.gateway.outbound import PostAnswer, PostTarget, RefusedTargetError, is_public, post, target
+from healthsync_mqtt.gateway.connections.public_https import (
+    PostAnswer,
+    PostTarget,
+    RefusedTargetError,
+    is_public,
+    post,
+    target,
+)
 from healthsync_mqtt.identity.login.webhook_secret import signature, webhook_secret
 
 NOBODY: frozenset[str] = frozenset()

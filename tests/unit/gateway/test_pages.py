@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthsync_mqtt.gateway import pages
-from healthsync_mqtt.gateway.pages import EventQuery, Order, changes, newest_place, page, size_of, story
+from healthsync_mqtt.gateway.event_log import pages
+from healthsync_mqtt.gateway.event_log.pages import EventQuery, Order, changes, newest_place, page, size_of, story
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.testing.log_items import item

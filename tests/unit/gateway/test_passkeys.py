@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.errors import TokenError
-from healthsync_mqtt.gateway.ceremonies import CHALLENGE_S, Ceremonies
-from healthsync_mqtt.gateway.problem import HttpError
+from healthsync_mqtt.gateway.bodies.problem import HttpError
+from healthsync_mqtt.gateway.login.ceremonies import CHALLENGE_S, Ceremonies
 from healthsync_mqtt.identity.people.sessions import SessionRole
 from tests.support.authenticator import PRESENT, Authenticator
 from tests.support.gateway import Browser, GatewayHere, filled, gateway_here

@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from healthsync_mqtt.gateway import reading
+from healthsync_mqtt.gateway.routes.events import history
 from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.port import Item
@@ -236,7 +236,7 @@ def test_the_days_of_a_user_as_far_as_they_may_be_evaluated(scene: GatewayHere, 
 def test_the_first_apis_list_is_one_array_however_it_is_sent(
     scene: GatewayHere, watch: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_OLD_AT_ONCE", 2)
+    monkeypatch.setattr(history, "_OLD_AT_ONCE", 2)
     listed = watch.get("/events/alice").json()
     assert [each["id"] for each in listed] == ["h-0", "h-1", "h-2", "s-1"]
     assert json.loads(scene.device("dave", "phone").get("/events/dave").body) == []

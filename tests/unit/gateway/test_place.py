@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthsync_mqtt.gateway.place import SealedPlaces
+from healthsync_mqtt.gateway.event_log.place import SealedPlaces
 
 PLACES = SealedPlaces("a-secret")
 SEQ = st.integers(0, 2**63)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from healthsync_mqtt.gateway.publisher import NotTakenError, Publisher, SenderGoneError
+from healthsync_mqtt.gateway.connections.publisher import NotTakenError, Publisher, SenderGoneError
 from healthsync_mqtt.mqtt.codec import Decoder, v5
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Property, Puback, Publish
 from healthsync_mqtt.mqtt.links.manners import METHOD

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import ExitStack
 
-from healthsync_mqtt.gateway.refusals import HeldRefusals
+from healthsync_mqtt.gateway.login.refusals import HeldRefusals
 
 LONG_S = 600.0
 

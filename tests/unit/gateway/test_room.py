@@ -7,10 +7,10 @@ import pytest
 from starlette.requests import Request
 
 from healthsync_mqtt.config.sections import GatewaySettings
-from healthsync_mqtt.gateway.answers import Answers, Written
-from healthsync_mqtt.gateway.body import read_body
-from healthsync_mqtt.gateway.problem import HttpError
-from healthsync_mqtt.gateway.room import Room
+from healthsync_mqtt.gateway.bodies.answers import Answers, Written
+from healthsync_mqtt.gateway.bodies.body import read_body
+from healthsync_mqtt.gateway.bodies.problem import HttpError
+from healthsync_mqtt.gateway.bodies.room import Room
 from tests.support.patience import until
 
 MIB = 1_048_576

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from healthsync_mqtt.gateway import series
+from healthsync_mqtt.gateway.routes.events import series
 from healthsync_mqtt.storage.port import Item
 from healthsync_mqtt.summaries.file import SummaryFile
 from healthsync_mqtt.testing.log_items import item

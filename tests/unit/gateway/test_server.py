@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.config.sections import GatewaySettings
-from healthsync_mqtt.gateway import server as bounds
-from healthsync_mqtt.gateway.entrance import Crowd
-from healthsync_mqtt.gateway.server import HttpServer
+from healthsync_mqtt.gateway.server import http_server as bounds
+from healthsync_mqtt.gateway.server.entrance import Crowd
+from healthsync_mqtt.gateway.server.http_server import HttpServer
 from tests.support.patience import until
 
 

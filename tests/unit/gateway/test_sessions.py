@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.errors import TokenError
-from healthsync_mqtt.gateway.sessions import ACCESS_S, GRACE_S, PersonSessions
+from healthsync_mqtt.gateway.login.sessions import ACCESS_S, GRACE_S, PersonSessions
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.people.sessions import IDLE_US, LONGEST_US, SessionRole
 from healthsync_mqtt.identity.registry import Registry

@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from healthsync_mqtt.gateway.spans import RequestSpans
+from healthsync_mqtt.gateway.server.spans import RequestSpans
 from healthsync_mqtt.telemetry.span_export import SpanExport
 from healthsync_mqtt.telemetry.spans import SpanData
 

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthsync_mqtt.gateway.thinning import WIDTHS_S, thinned, width_for
+from healthsync_mqtt.gateway.event_log.thinning import WIDTHS_S, thinned, width_for
 
 SECOND = 1_000_000
 POINTS = st.lists(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from healthsync_mqtt.gateway.page import POLICY
+from healthsync_mqtt.gateway.document.page import POLICY
 from tests.support.gateway import GatewayHere, filled, gateway_here
 from tests.support.patience import wait_until
 from tests.support.web import HttpAnswer, Web

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from websockets.sync.client import connect
 
-from healthsync_mqtt.gateway.traffic import Traffic
+from healthsync_mqtt.gateway.server.traffic import Traffic
 from healthsync_mqtt.telemetry.metrics import HTTP_BOUNDS_S, METRICS, exposition
 from tests.support.gateway import filled, gateway_here
 from tests.support.patience import wait_until

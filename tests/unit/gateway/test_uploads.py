@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from healthsync_mqtt.gateway import uploads
-from healthsync_mqtt.gateway.problem import HttpError
-from healthsync_mqtt.gateway.uploads import UploadedImport, Uploads, UploadState
+from healthsync_mqtt.gateway.bodies.problem import HttpError
+from healthsync_mqtt.gateway.jobs import uploads
+from healthsync_mqtt.gateway.jobs.uploads import UploadedImport, Uploads, UploadState
 from healthsync_mqtt.identity.people.sqlite_tables import SqliteTables
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.keys.spool import SpoolWriter

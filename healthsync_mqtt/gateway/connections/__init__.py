@@ -1,0 +1,1 @@
+"""Connections that the gateway makes: to the broker, and to public addresses."""

@@ -1,0 +1,1 @@
+"""What goes on between requests: deliveries of webhooks, uploads that become imports."""

@@ -1,0 +1,1 @@
+"""Changes of the registry at the word of a caller, and the installation they are made in."""

@@ -1,0 +1,1 @@
+"""Routes of links to providers' clouds."""

@@ -1,0 +1,1 @@
+"""Routes of events, in and out, and of what follows from them."""

@@ -1,0 +1,1 @@
+"""Routes about users and what is theirs, and about who administers or reads."""

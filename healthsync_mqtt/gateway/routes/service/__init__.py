@@ -1,0 +1,1 @@
+"""Routes about the service: status, sinks, webhooks, imports, the audit log."""

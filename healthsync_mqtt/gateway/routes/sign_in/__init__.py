@@ -1,0 +1,1 @@
+"""Routes by which somebody gets in: sessions, passkeys, organisations, tokens, enrolment."""

@@ -1,0 +1,156 @@
+"""uvicorn with the bounds that it lacks: time for a head, clients that do not read; who enters is counted before."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from healthsync_mqtt.gateway.server.entrance import Crowd, Entrance, Place
+from healthsync_mqtt.mqtt.links.gathered_writes import GatheredWrites
+
+HEAD_S: Final = 10.0
+"""Seconds from a connection, or from a request's first byte, to its whole head."""
+IDLE_S: Final = 30
+"""Seconds that a connection may stand open between two requests."""
+WRITE_S: Final = 30.0
+"""Seconds that a client may leave what is sent to it untaken."""
+HEAD_BYTES: Final = 16_384
+"""Bytes of a request's head."""
+_GRACE_S: Final = 1
+
+
+class _OfClient(GatheredWrites):
+    """A transport whose other end is the client that a balancer has introduced."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, transport: asyncio.Transport, client: str) -> None:
+        super().__init__(transport)
+        self._client = client
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """As the transport's own; the socket, which knows the balancer alone, is not told."""
+        if name == "socket":
+            return default
+        return (self._client, 0) if name == "peername" else self._transport.get_extra_info(name, default)
+
+
+class Bounded(H11Protocol):
+    """One connection, which was counted when it came."""
+
+    place: Place
+    _head: asyncio.TimerHandle | None = None
+    _write: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        client = self.place.introduced
+        gathered = GatheredWrites(transport) if client is None else _OfClient(transport, client)
+        super().connection_made(gathered)  # type: ignore[arg-type]  # a transport by behaviour
+        self._watch(begins=True)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.place.leave()
+        self._stop(head=True, write=True)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch(begins=bool(self.conn.trailing_data[0]))
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch(begins=bool(self.conn.trailing_data[0]))
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._write is None:
+            self._write = self.loop.call_later(WRITE_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop(write=True)
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        super().handle_websocket_upgrade(event)
+        self._stop(head=True, write=True)
+        # Its connection goes on in another protocol, which says nothing here when it ends.
+        _told_of_end(self.transport.get_protocol(), self.place.leave)
+
+    def _watch(self, *, begins: bool) -> None:
+        """A head that has begun has to end in time; ``begins``: something of one is there, or is awaited."""
+        waits = self.conn.their_state is h11.IDLE
+        if not waits:
+            self._stop(head=True)
+        elif begins and self._head is None and not self.transport.is_closing():
+            self._head = self.loop.call_later(HEAD_S, self.transport.abort)
+
+    def _stop(self, *, head: bool = False, write: bool = False) -> None:
+        if head and self._head is not None:
+            self._head.cancel()
+            self._head = None
+        if write and self._write is not None:
+            self._write.cancel()
+            self._write = None
+
+
+def _told_of_end(protocol: Any, ended: Callable[[], None]) -> None:
+    lost = protocol.connection_lost
+
+    def connection_lost(error: Exception | None) -> None:
+        ended()
+        lost(error)
+
+    protocol.connection_lost = connection_lost
+
+
+class HttpServer(uvicorn.Server):
+    """Serves an application on sockets that are open already; ``begun`` is called when it does."""
+
+    def __init__(self, app: Any, crowd: Crowd, *, tls: ssl.SSLContext | None, begun: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            app,
+            http=Bounded,
+            ws="websockets-sansio",
+            ws_max_size=65_536,
+            lifespan="on",
+            log_config=None,
+            access_log=False,  # paths hold names of users and ids of events
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=IDLE_S,
+            timeout_graceful_shutdown=_GRACE_S,
+            h11_max_incomplete_event_size=HEAD_BYTES,
+        )
+        super().__init__(config)
+        self._crowd = crowd
+        self._tls = tls
+        self._begun = begun
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are for whoever runs the server."""
+        yield
+
+    async def startup(self, sockets: Sequence[socket.socket] | None = None) -> None:
+        """Listen."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            self.should_exit = True
+            return
+
+        def connection(place: Place) -> asyncio.Protocol:
+            made = Bounded(self.config, self.server_state, self.lifespan.state)
+            made.place = place
+            return made
+
+        entrance = Entrance(self._crowd, connection, tls=self._tls)
+        entrance.open(sockets or ())
+        self.servers = [entrance]  # type: ignore[list-item]  # closed and waited for as the loop's own
+        self.started = True
+        self._begun()

@@ -1,0 +1,1 @@
+"""Readers of the stores, a few at a time, beside the loop."""
