@@ -202,7 +202,7 @@ WALK: dict[str, Row] = {
     "webhook show": Row("webhook show board", "webhook show bord", "enabled", code=1),
     "webhook test": Row(
         Elsewhere(
-            "tests/unit/gateway/test_deliveries.py::test_both_secrets_sign_for_a_day_and_a_test_is_signed_too",
+            "tests/unit/gateway/jobs/test_deliveries.py::test_both_secrets_sign_for_a_day_and_a_test_is_signed_too",
             '"webhook", "test", "board"',
         ),
         "webhook test bord",

@@ -55,7 +55,7 @@ FOLLOWED = {
     "docs/howto/mapping.md": "tests/unit/formats/test_mapping.py",
     "docs/howto/mosquitto.md": "tests/integration/test_howtos.py::test_mosquitto",
     "docs/howto/mqtt5.md": "tests/unit/broker/embedded/test_version5_page.py",
-    "docs/howto/oidc.md": "tests/unit/gateway/test_organisations.py",
+    "docs/howto/oidc.md": "tests/unit/gateway/oidc/test_organisations.py",
     "docs/howto/postgresql.md": "tests/integration/test_postgres_service.py::test_the_howto_is_typed",
     "docs/howto/rabbitmq.md": "tests/integration/test_howtos.py::test_rabbitmq",
     "docs/howto/shared-groups.md": "tests/integration/test_howtos.py::test_shared_groups",

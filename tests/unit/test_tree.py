@@ -33,7 +33,10 @@ TESTED_ELSEWHERE = {
         for broker in ("emqx", "hivemq", "mosquitto", "rabbitmq", "vernemq")
     },
     # what commands and routes print is seen where they are typed
-    "healthsync_mqtt/descriptions": ("tests/unit/cli/test_*.py", "tests/unit/gateway/test_administration.py"),
+    "healthsync_mqtt/descriptions": (
+        "tests/unit/cli/test_*.py",
+        "tests/unit/gateway/routes/people/test_administration.py",
+    ),
     # no double of a server is worth the name
     "healthsync_mqtt/identity/people/postgres": ("tests/integration/test_postgres_registry.py",),
     "healthsync_mqtt/postgres": ("tests/integration/test_postgres_service.py",),

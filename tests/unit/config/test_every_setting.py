@@ -34,15 +34,15 @@ tests/integration/test_opentelemetry.py::test_what_is_not_to_be_told_is_not
     tracing.sample_ratio
 tests/integration/test_gateway.py::test_plain_http_is_for_this_machine_only
     gateway.tls
-tests/unit/gateway/test_server.py::test_one_connection_too_many_is_closed_and_room_comes_back
+tests/unit/gateway/server/test_http_server.py::test_one_connection_too_many_is_closed_and_room_comes_back
     gateway.connections gateway.connections_per_address
-tests/unit/gateway/test_forwarded.py::test_limits_go_by_the_client_where_the_proxy_is_believed
+tests/unit/gateway/server/test_forwarding.py::test_limits_go_by_the_client_where_the_proxy_is_believed
     gateway.proxies
-tests/unit/gateway/test_forwarded.py::test_limits_go_by_the_client_that_forwarded_names
+tests/unit/gateway/server/test_forwarding.py::test_limits_go_by_the_client_that_forwarded_names
     gateway.proxies_say
-tests/unit/gateway/test_balancers.py::test_limits_of_the_gateway_go_by_whom_the_balancer_names
+tests/unit/gateway/server/test_balancers.py::test_limits_of_the_gateway_go_by_whom_the_balancer_names
     gateway.balancers
-tests/unit/gateway/test_publisher.py::test_one_message_more_than_in_flight_is_refused_at_once
+tests/unit/gateway/connections/test_publisher.py::test_one_message_more_than_in_flight_is_refused_at_once
     gateway.in_flight
 tests/unit/bridge/jobs/test_backups.py::test_the_worker_keeps_what_is_to_be_kept_and_writes_the_keys
     backup.hourly backup.daily backup.weekly backup.keys_file
@@ -62,19 +62,19 @@ tests/integration/test_postgres_registry.py::test_a_command_on_another_machine_c
     registry.url registry.password_file
 tests/integration/test_postgres_registry.py::test_two_bridges_of_mosquitto_refuse_within_a_second_what_a_third_machine_takes_back
     registry.home
-tests/unit/gateway/test_deliveries.py::test_a_host_that_the_operator_names_may_be_anywhere
+tests/unit/gateway/jobs/test_deliveries.py::test_a_host_that_the_operator_names_may_be_anywhere
     gateway.webhook_hosts
-tests/unit/gateway/test_organisations.py::test_who_signs_in_there_is_signed_in_here
+tests/unit/gateway/oidc/test_organisations.py::test_who_signs_in_there_is_signed_in_here
     gateway.oidc.issuer gateway.oidc.title gateway.oidc.client_id gateway.oidc.client_secret_file gateway.oidc.scopes
-tests/unit/gateway/test_organisations.py::test_a_name_that_is_bound_is_the_users_and_no_other_name_is
+tests/unit/gateway/oidc/test_organisations.py::test_a_name_that_is_bound_is_the_users_and_no_other_name_is
     gateway.oidc.users
-tests/unit/gateway/test_organisations.py::test_which_user_a_name_stands_for
+tests/unit/gateway/oidc/test_organisations.py::test_which_user_a_name_stands_for
     gateway.oidc.claim gateway.oidc.domain
-tests/unit/gateway/test_administration_of_data.py::test_a_file_is_no_longer_than_upload_bytes
+tests/unit/gateway/routes/service/test_administration_of_data.py::test_a_file_is_no_longer_than_upload_bytes
     gateway.upload_bytes
-tests/unit/gateway/test_room.py::test_one_byte_more_than_in_flight_bytes_is_refused_at_once
+tests/unit/gateway/bodies/test_room.py::test_one_byte_more_than_in_flight_bytes_is_refused_at_once
     gateway.in_flight_bytes
-tests/unit/gateway/test_publisher.py::test_what_is_not_answered_within_answer_s_may_be_sent_again
+tests/unit/gateway/connections/test_publisher.py::test_what_is_not_answered_within_answer_s_may_be_sent_again
     gateway.answer_s
 tests/integration/test_door_addresses.py::test_ipv6_alone
     broker.mqtts_host

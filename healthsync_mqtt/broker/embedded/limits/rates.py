@@ -31,7 +31,7 @@ class Bucket:
 
     def wait(self, now: float) -> float:
         """How long until one more is within the limits; 0.0 or less: it is now."""
-        return max(self.full_at, now) + self.interval - now - self.slack
+        return max(self.full_at - now, 0.0) + self.interval - self.slack  # in this order a full one is exactly full
 
     def take(self, now: float) -> None:
         """Count one."""

@@ -123,3 +123,12 @@ def test_memory_is_bounded_and_debts_are_kept(monkeypatch: pytest.MonkeyPatch) -
         rates.gate(device(f"d{number}", f"u{number}"))
     assert len(rates._clients) + len(rates._users) <= 102
     assert "debtor" in rates._clients
+
+
+@given(st.floats(1e-7, 1e4), st.floats(0, 1e9))
+def test_whoever_has_not_come_for_long_has_the_whole_burst_whatever_the_clock_shows(per_s: float, now: float) -> None:
+    """Rounding refused the only message of a burst of one, at some times of the clock."""
+    bucket = Bucket(per_s, 1)
+    assert bucket.wait(now) == 0.0
+    bucket.take(now)
+    assert bucket.wait(now) > 0.0

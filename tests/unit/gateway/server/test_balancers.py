@@ -19,8 +19,8 @@ from healthsync_mqtt.gateway.server.entrance import Crowd
 from healthsync_mqtt.gateway.server.http_server import HttpServer
 from tests.support.gateway import filled, gateway_here
 from tests.support.patience import PATIENCE_S, until
-from tests.unit.gateway.test_entrance import tls as tls  # noqa: PLC0414  # a fixture
-from tests.unit.gateway.test_server import ended
+from tests.unit.gateway.server.test_entrance import tls as tls  # noqa: PLC0414  # a fixture
+from tests.unit.gateway.server.test_http_server import ended
 
 BALANCER = "127.0.0.9"
 TRUSTING = GatewaySettings(balancers=(BALANCER,), connections_per_address=2)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.kept_wide import narrowings
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 RELEASED = json.loads((ROOT / "tests" / "fixtures" / "openapi_released.json").read_bytes())
 PAGE, EVENTS = "/v1/users/{user}/events", "/v1/events"
 

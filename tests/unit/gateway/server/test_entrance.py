@@ -14,7 +14,7 @@ from healthsync_mqtt.gateway.server.entrance import Crowd
 from healthsync_mqtt.gateway.server.http_server import HttpServer
 from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
 from tests.support.patience import until
-from tests.unit.gateway.test_server import ended, hello
+from tests.unit.gateway.server.test_http_server import ended, hello
 
 
 @pytest.fixture(scope="module")

@@ -477,7 +477,7 @@ def test_a_provider_without_a_place_to_log_out_has_none() -> None:
 
 
 def test_the_page_says_what_providers_have_to_know() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "howto" / "oidc.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[4] / "docs" / "howto" / "oidc.md").read_text(encoding="utf-8")
     assert f"\n{ORIGIN}{CALLBACK}\n" in page
     for path in ("/v1/session/ways", BEGIN, CALLBACK, f"{BEGIN}/end"):
         assert f"{path}` |" in page, path
