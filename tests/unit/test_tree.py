@@ -35,8 +35,9 @@ TESTED_ELSEWHERE = {
     # what commands and routes print is seen where they are typed
     "healthsync_mqtt/descriptions": (
         "tests/unit/cli/test_*.py",
-        "tests/unit/gateway/routes/people/test_administration.py",
+        "tests/unit/gateway/routes/people/test_*.py",
     ),
+    "healthsync_mqtt/gateway/registry": ("tests/unit/gateway/routes/people/test_*.py",),
     # no double of a server is worth the name
     "healthsync_mqtt/identity/people/postgres": ("tests/integration/test_postgres_registry.py",),
     "healthsync_mqtt/postgres": ("tests/integration/test_postgres_service.py",),
