@@ -207,6 +207,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "subscriber list": Line("subscriber list"),
     "subscriber remove {name} --yes": Line("subscriber remove gone --yes", ("subscriber add gone --users alice",)),
     "subscriber resume {name}": Line("subscriber resume app", ("subscriber suspend app --yes",)),
+    "subscriber why {name}": Line("subscriber why app"),
     "token revoke --token-file FILE": Line("token revoke --token-file {tmp}/older.token"),
     "token revoke --user USER --device DEVICE": Line("token revoke --user alice --device watch"),
     "token revoke JTI": Line("token revoke {jti}"),
