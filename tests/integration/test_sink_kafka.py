@@ -85,7 +85,8 @@ class Target:
 
 @pytest.fixture
 def target(kafka: KafkaServer, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Target]:
-    made = Target(kafka, tmp_path, request.node.name.replace("test_", "").replace("[", ".").replace("]", ""))
+    name = f"{request.cls.__name__}.{request.node.name}" if request.cls else request.node.name
+    made = Target(kafka, tmp_path, name.replace("test_", "").replace("[", ".").replace("]", ""))
     yield made
     made.ledger.close()
 
