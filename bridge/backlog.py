@@ -127,10 +127,10 @@ class Backlog:
 
     def urgent(self, before: Sequence[WaitingDelivery]) -> bool:
         """Whether somebody who has little would wait for much of one other, if these were stored before."""
-        theirs = _work_by_user(before)
-        if max(theirs.values(), default=0) <= LIGHT:
-            return False
-        return any(work <= LIGHT and user not in theirs for user, work in _work_by_user(self._waiting).items())
+        theirs = set(map(_user_of, before))
+        others = _work_by_user(each for each in self._waiting if _user_of(each) not in theirs)
+        # Mostly there is nobody else: what each of them costs is reckoned where it matters.
+        return any(work <= LIGHT for work in others.values()) and max(_work_by_user(before).values(), default=0) > LIGHT
 
     def clear(self) -> None:
         """Nothing waits any more."""
