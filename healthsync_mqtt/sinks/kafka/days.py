@@ -6,6 +6,7 @@ The connection is another one than that of events, with a transactional id of it
 from collections.abc import Callable, Sequence
 
 from healthsync_mqtt.sinks.day_record import DayRecords, day_record
+from healthsync_mqtt.sinks.kafka.connection import KafkaConnection
 from healthsync_mqtt.sinks.kafka.message import TopicMessage
 from healthsync_mqtt.sinks.kafka.server import Kafka, KafkaTroubleError
 from healthsync_mqtt.sinks.ledger import SinkLedger
@@ -29,8 +30,7 @@ class KafkaDays:
     def __init__(self, topic: str, *, ledger: SinkLedger, connect: Callable[[], Kafka]) -> None:
         self._topic = topic
         self._records = DayRecords(ledger)
-        self._connect = connect
-        self._kafka: Kafka | None = None
+        self._connection = KafkaConnection(connect)
 
     def send(self, days: Sequence[UserDay]) -> SinkStep:
         """See ``port.DaySink``: all of them as one transaction."""
@@ -38,26 +38,12 @@ class KafkaDays:
         if not sent:
             return _DONE
         try:
-            self._opened().send([(self._topic, [day_message(day) for day in sent])])
+            self._connection.opened().send([(self._topic, [day_message(day) for day in sent])])
         except KafkaTroubleError as error:
-            self.disconnect()
-            return SinkStep(Next.PAUSE if error.lasting else Next.WAIT, error.reason, error.message, error.hint)
+            return self._connection.failed(error)
         self._records.arrived(sent)
         return _DONE
 
     def disconnect(self) -> None:
         """See ``port.DaySink``."""
-        if self._kafka is not None:
-            self._kafka.close()
-            self._kafka = None
-
-    def _opened(self) -> Kafka:
-        if self._kafka is None:
-            kafka = self._connect()
-            try:
-                kafka.open()
-            except KafkaTroubleError:
-                kafka.close()
-                raise
-            self._kafka = kafka
-        return self._kafka
+        self._connection.close()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from healthsync_mqtt.sinks.config import KafkaConfig
+from healthsync_mqtt.sinks.kafka.connection import KafkaConnection
 from healthsync_mqtt.sinks.kafka.message import TopicMessage, event_message, latest_message, owned_by
 from healthsync_mqtt.sinks.kafka.server import Kafka, KafkaTroubleError
 from healthsync_mqtt.sinks.ledger import RefusedLine, SinkLedger
@@ -49,9 +50,8 @@ class KafkaSink:
         self._config = config
         self._epoch = epoch
         self._ledger = ledger
-        self._connect = connect
+        self._connection = KafkaConnection(connect)
         self._now_us = now_us
-        self._kafka: Kafka | None = None
         self._written = self._refused = 0
 
     def warm_up(self, cursor: int) -> None:
@@ -69,12 +69,12 @@ class KafkaSink:
     def step(self, shipment: KafkaShipment) -> SinkStep:
         """See ``port.Sink``: all of it as one transaction."""
         try:
-            kafka = self._opened()
+            kafka = self._connection.opened()
             assert kafka.place is not None
             if shipment.through > kafka.place:
                 self._send(kafka, [each for each in shipment.messages if each[0].seq > kafka.place], shipment.through)
         except KafkaTroubleError as error:
-            return self._trouble(error)
+            return self._connection.failed(error)
         return _DONE
 
     def mend(self, now_us: int) -> SinkStep:
@@ -87,14 +87,14 @@ class KafkaSink:
             return _DONE
         user, _ = leaving
         try:
-            kafka = self._opened()
+            kafka = self._connection.opened()
             for topic in (self._config.latest_topic, self._config.days_topic):
                 if topic is not None:
                     self._take_away(kafka, topic, user)
             kept_ms = kafka.facts(self._config.topic).retention_ms
         except KafkaTroubleError as error:
             self._ledger.erase_later(user, now_us + _AGAIN_US, f"{error.reason}: {error.message}")
-            return self._trouble(error)
+            return self._connection.failed(error)
         log.info("sink.erased", sink=self._config.name, topic=self._config.topic, kept_for_s=max(-1, kept_ms // 1000))
         self._ledger.forget_days(user)
         self._ledger.erased(user)
@@ -103,16 +103,14 @@ class KafkaSink:
     def probe(self) -> SinkStep:
         """See ``port.Sink``."""
         try:
-            self._opened().facts(self._config.topic)
+            self._connection.opened().facts(self._config.topic)
         except KafkaTroubleError as error:
-            return self._trouble(error)
+            return self._connection.failed(error)
         return _GO_ON
 
     def disconnect(self) -> None:
         """See ``port.Sink``."""
-        if self._kafka is not None:
-            self._kafka.close()
-            self._kafka = None
+        self._connection.close()
 
     def status(self) -> dict[str, Any]:
         """See ``port.Sink``."""
@@ -122,17 +120,6 @@ class KafkaSink:
     def close(self) -> None:
         """See ``port.Sink``."""
         self.disconnect()
-
-    def _opened(self) -> Kafka:
-        if self._kafka is None:
-            kafka = self._connect()
-            try:
-                kafka.open()
-            except KafkaTroubleError:
-                kafka.close()
-                raise
-            self._kafka = kafka
-        return self._kafka
 
     def _send(self, kafka: Kafka, messages: list[tuple[TopicMessage, str]], through: int) -> None:
         taken: list[tuple[TopicMessage, str]] = []
@@ -167,7 +154,3 @@ class KafkaSink:
         keys = [key for key, has_value in there.items() if has_value]
         for first in range(0, len(keys), _AT_ONCE):
             kafka.send([(topic, [TopicMessage(0, key, None, ()) for key in keys[first : first + _AT_ONCE]])])
-
-    def _trouble(self, error: KafkaTroubleError) -> SinkStep:
-        self.disconnect()
-        return SinkStep(Next.PAUSE if error.lasting else Next.WAIT, error.reason, error.message, error.hint)
