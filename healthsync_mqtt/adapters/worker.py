@@ -57,7 +57,6 @@ _STRANGER_S: Final = 5.0
 _OVER_AGAIN_S: Final = 5.0
 _SWEEP_US: Final = 30_000_000
 _SWEPT_AT_ONCE: Final = 100
-_SETTINGS_US: Final = 1_000_000
 _REST_US: Final = 1_000_000
 _LONGEST_US: Final = 25 * 3_600_000_000
 """Nothing waits longer than a day, but for a provider that the settings let be asked more seldom."""
@@ -124,7 +123,6 @@ class AdapterWorker:
         """``renewed``: what is ready as the settings say now."""
         self._ready: Mapping[str, ReadyAdapter] = {}
         self._renewed = renewed
-        self._renew_us = 0
         self._book = book
         self._partings = partings
         self._inbox = inbox
@@ -187,10 +185,9 @@ class AdapterWorker:
 
     def look(self, group: asyncio.TaskGroup) -> None:
         """Start what is due now."""
-        if self._renewed is not None and self._now_us() >= self._renew_us:
-            self._renew_us = self._now_us() + _SETTINGS_US
-            if (ready := self._renewed()) is not self._ready:
-                self._use(ready)
+        # At each look: what is asked for now may be of a provider that the settings name since a moment ago.
+        if self._renewed is not None and (ready := self._renewed()) is not self._ready:
+            self._use(ready)
         self._heed_clock()
         self._sweep()
         for parting in self._partings.due(self._now_us()):
@@ -260,7 +257,7 @@ class AdapterWorker:
             self._clock_us = before_us  # once more at the next look
             log.warning("adapters.clock_not_heeded", error=error)
             return
-        self._sweep_us = self._renew_us = 0
+        self._sweep_us = 0
         self._over_us.clear()
         for breaker in self._breakers.values():
             breaker.set_back(by_us / 1e6)

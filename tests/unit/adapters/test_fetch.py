@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -108,10 +108,15 @@ class Rig:
         self.worker = self.new_worker()
 
     def new_worker(
-        self, book: LinkBook | None = None, flights: Flights | None = None, web: Web | None = None
+        self,
+        book: LinkBook | None = None,
+        flights: Flights | None = None,
+        web: Web | None = None,
+        renewed: Callable[[], Mapping[str, ReadyAdapter]] | None = None,
     ) -> AdapterWorker:
         return AdapterWorker(
-            {self.provider: self.ready},
+            {self.provider: self.ready} if renewed is None else renewed(),
+            renewed=renewed,
             book=book or self.book,
             partings=self.partings,
             inbox=self.inbox,
@@ -163,6 +168,28 @@ def test_all_pages_come_and_the_same_again_is_a_duplicate(rig: Callable[..., Rig
     assert here.sync()["stored"] == 1
     assert here.log.told("weight")[0] == {"kg": 71}
     assert [state["state"] for _, state in here.log.states][:2] == ["syncing", "ok"]
+
+
+def test_a_link_of_a_provider_that_the_settings_name_since_a_moment_ago_is_fetched_at_once(
+    rig: Callable[..., Rig],
+) -> None:
+    """At the same microsecond: no look lies between the settings' change and the question."""
+    here = rig("withings")
+    here.cloud.records["measure"] = [weighing(1, 72_000)]
+    named: list[dict[str, ReadyAdapter]] = [{}]
+    here.worker = here.new_worker(renewed=lambda: named[-1])
+
+    async def looked() -> None:
+        async with asyncio.TaskGroup() as group:
+            here.worker.look(group)
+
+    asyncio.run(looked())
+    asyncio.run(looked())  # the first look of all begins its clock, too
+    link = here.link()
+    named.append({here.provider: here.ready})
+    number = here.book.ask(link.id, here.now_us)
+    asyncio.run(looked())
+    assert (here.book.answered(number) or {}).get("stored") == 1
 
 
 def test_what_is_deleted_or_moved_at_the_provider_is_taken_back(rig: Callable[..., Rig]) -> None:
