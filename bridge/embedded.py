@@ -331,7 +331,7 @@ class DoorServing:
     def is_fed(self, client_id: str) -> bool:
         """Whether a client is connected and has a filter of its own that brings it events."""
         session = self._edge.sessions.session(client_id)
-        return session is not None and self.is_connected(client_id) and self.door.subscribing.feeds(session)
+        return session is not None and self.is_connected(client_id) and self.door.subscription_requests.feeds(session)
 
     def is_connected(self, client_id: str) -> bool:
         """Whether a client has an open connection."""

@@ -24,7 +24,7 @@ Job = Callable[[], Coroutine[Any, Any, None]]
 _TASK: Final = "election"
 
 
-class Leading:
+class Leadership:
     """The elected jobs of a service, by name. A log of one bridge needs no election: its jobs begin at once."""
 
     def __init__(self, tasks: Supervisor, grew: Callable[[int], None]) -> None:
@@ -89,10 +89,10 @@ class Leading:
 
 
 @contextmanager
-def standing_for_election(base: Ground, leading: Leading) -> Iterator[bool]:
+def standing_for_election(base: Ground, leadership: Leadership) -> Iterator[bool]:
     """Whether there is an election; this bridge stands for it until the end of the ``with``."""
     settings = base.settings
-    election = stand_for_election(settings.paths.root, settings.bridge.id, leading.told)
+    election = stand_for_election(settings.paths.root, settings.bridge.id, leadership.told)
     try:
         yield election is not None
     finally:

@@ -29,10 +29,10 @@ from bridge.ground import Ground, ground
 from bridge.jobs.backups import Backups
 from bridge.jobs.daily_limit import DailyLimit
 from bridge.jobs.erasures import Erasures, erasures
-from bridge.jobs.format_memories import FORGET_S, Forgetting
+from bridge.jobs.format_memories import FORGET_S, FormatMemories
 from bridge.jobs.presence import Announcer, Presence
 from bridge.jobs.release import Release
-from bridge.leadership import Job, Leading, standing_for_election
+from bridge.leadership import Job, Leadership, standing_for_election
 from bridge.pipeline import Pipeline
 from bridge.ports import Commit, CommitObserver, Outlet, Shelf
 from bridge.reload import changes
@@ -210,7 +210,7 @@ class Service:
         self.reader = base.reader
         self.tasks = base.tasks
         self.release = Release(pipeline, base.chores, base.reader)
-        self._forgetting = Forgetting(base.gate, pipeline.folds, base.reader, base.chores)
+        self._format_memories = FormatMemories(base.gate, pipeline.folds, base.reader, base.chores)
         self._dashboards = dashboards
         self._summaries = summaries
         self._insights = insights
@@ -220,7 +220,7 @@ class Service:
         self._settings = base.settings
         self.endpoint = Endpoint(base.settings.metrics, self.report)
         #: What one bridge does for all that share a log.
-        self.leading = Leading(base.tasks, self._grew)
+        self.leadership = Leadership(base.tasks, self._grew)
         self._daily_limit = daily_limit
         self._announcer = announcer
         self._stopped = False
@@ -308,7 +308,7 @@ class Service:
                         insights=found,
                         erasing=erasing,
                     )
-                    elected = opened.enter_context(standing_for_election(base, service.leading))
+                    elected = opened.enter_context(standing_for_election(base, service.leadership))
                     service._start(elected=elected)
                     try:
                         yield service
@@ -368,7 +368,7 @@ class Service:
             gateway=edge.gateway,
             backup=None if self._backups is None else self._backups.report(),
             erasures=None if self.erasures is None else self.erasures.report(),
-            installation=self.leading.report(),
+            installation=self.leadership.report(),
             spans=None if base.spans is None else base.spans.export.told(),
         )
 
@@ -400,7 +400,7 @@ class Service:
         self._announcer.farewell(self.serving.announce)
         await self.pipeline.close(_COMMIT_S)
         await self.serving.leave()
-        if self.leading.leads:
+        if self.leadership.leads:
             self.edge.follower.keep()
             self.shipping.keep_positions()
         self.ground.calendar.keep()
@@ -425,7 +425,7 @@ class Service:
             "retain": self._retention.run,
             "held": lambda: tasks.again("held", _HELD_S, self.release.take_due),
         }
-        self.leading.start(jobs, elected=elected)
+        self.leadership.start(jobs, elected=elected)
         tasks.start("presence", self._announcer.run(self.serving.announce))
         if self.ground.spans is not None:
             tasks.start("spans", self.ground.spans.export.run())
@@ -440,7 +440,7 @@ class Service:
             tasks.start("insights.process", self._insights.run())
         tasks.every("positions", _TICK_S, self._positions)
         tasks.every("quarantine", _QUARANTINE_S, self._purge_rejected)
-        tasks.every("forgetting", FORGET_S, self._forgetting.look)
+        tasks.every("forgetting", FORGET_S, self._format_memories.look)
         self._old_refusals_go()
 
     def _grew(self, head: int) -> None:
@@ -464,7 +464,7 @@ class Service:
 
     async def _positions(self) -> None:
         self.counters.tick(time.monotonic())
-        if self.leading.leads:  # else these are places where this bridge once was
+        if self.leadership.leads:  # else these are places where this bridge once was
             self.edge.follower.keep()
         self.ground.calendar.look()
 

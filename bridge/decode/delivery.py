@@ -14,7 +14,7 @@ import msgspec
 
 from bridge.decode.exact_json import MOST_EXPLAINED, InexactError, explain, read, text_fault
 from bridge.decode.first_sight import at_first_sight, batch_id
-from bridge.decode.fold import PIECE, Folding
+from bridge.decode.fold import PIECE, FormatFold
 from bridge.decode.guarded_types import named_in
 from bridge.decode.gzip_payload import MAGIC, inflate, says_it_unfolds_to
 from bridge.decode.read_event import has_ignored_value, only_type, read_envelope, read_event
@@ -139,7 +139,7 @@ def _folded(content: bytes, way: _Way) -> Decoded:
 
     at_us = told.at_us or latest_us - limits.max_future_us
     message = AppMessage(content, origin.user, origin.device or "", told.topic, told.retained, at_us, told.declared)
-    return Folding(form, read_own, limits, pause).decoded(told.state, message)
+    return FormatFold(form, read_own, limits, pause).decoded(told.state, message)
 
 
 def decode_if_quick(payload: bytes, origin: Origin, now_us: int, limits: Limits = DEFAULT) -> Decoded | None:

@@ -28,7 +28,7 @@ Read = Callable[[bytes], Decoded]
 """Reads an array of our own events, as many as a piece may have."""
 
 
-class Folding:
+class FormatFold:
     """One message on its way through a format and the exact reader."""
 
     def __init__(self, form: Format, read: Read, limits: Limits, pause: Callable[[], None]) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from bridge.edges.desks import Asking
+from bridge.edges.desks import OpenRequests
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.errors import DeniedError, HealthSyncError, InputError, StoreError, UnavailableError
 from healthsync_mqtt.identity.login.proof import Login
@@ -81,16 +81,16 @@ class ChangeRequests:
         self._gate = gate
         self._principal = principal
         self._clock_us = clock_us
-        self._asking = Asking()
+        self._open_requests = OpenRequests()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="changes")
 
     def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> bool:
         """Answer soon; a client that asks again before its answer came, or one too many, is not heard."""
-        return self._asking.admit(channel, login, partial(self._serve, login, payload, answer))
+        return self._open_requests.admit(channel, login, partial(self._serve, login, payload, answer))
 
     async def drain(self) -> None:
         """Wait for the answers that are being made."""
-        await self._asking.drain()
+        await self._open_requests.drain()
 
     async def close(self) -> None:
         """Wait for the answers that are being made, and let go of the log."""

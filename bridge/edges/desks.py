@@ -17,7 +17,7 @@ _MOST_AT_ONCE: Final = 100
 _LINES: Final = 5
 
 
-class Asking:
+class OpenRequests:
     """Who is waiting for an answer."""
 
     def __init__(self) -> None:

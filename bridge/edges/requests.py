@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from bridge.edges.desks import Asking
+from bridge.edges.desks import OpenRequests
 from healthsync_mqtt.errors import HealthSyncError, InputError
 from healthsync_mqtt.identity.exchange import DeviceName, GrantedTokens, TokenExchange
 from healthsync_mqtt.identity.login.directory import Directory
@@ -44,15 +44,15 @@ class TokenRequests:
         self._exchange = exchange
         self._directory = directory
         self._clock = clock
-        self._asking = Asking()
+        self._open_requests = OpenRequests()
 
     def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> bool:
         """Answer soon; a client that asks again before its answer came, or one too many, is not heard."""
-        return self._asking.admit(channel, login, partial(self._serve, login, payload, answer))
+        return self._open_requests.admit(channel, login, partial(self._serve, login, payload, answer))
 
     async def drain(self) -> None:
         """Wait for the answers that are being made."""
-        await self._asking.drain()
+        await self._open_requests.drain()
 
     async def _serve(self, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> None:
         transaction: str | None = None
@@ -62,7 +62,7 @@ class TokenRequests:
             granted = await asyncio.get_running_loop().run_in_executor(self._thread, self._grant, login, request)
         except HealthSyncError as error:
             detail = getattr(error, "detail", str(error))
-            self._asking.warn("bridge.token_refused", login.principal.client_id, reason=detail)
+            self._open_requests.warn("bridge.token_refused", login.principal.client_id, reason=detail)
             answer(_response(transaction, {"status": "error", "reason": error.reason, "message": str(error)}))
         else:
             answer(_response(transaction, {"status": "ok"} | granted.as_json()))

@@ -26,7 +26,7 @@ _EVERYBODY_S: Final = 3_600.0
 """Seconds between two looks at everybody: consent that ends at its date is no change of anything."""
 
 
-class Forgetting:
+class FormatMemories:
     """``look`` is called again and again, the first time for everybody."""
 
     def __init__(

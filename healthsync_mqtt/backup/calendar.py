@@ -10,7 +10,7 @@ _MONDAY_US: Final = 4 * _DAY_US
 """The epoch was a Thursday: weeks begin on the fourth day after it."""
 
 
-class Keeping(NamedTuple):
+class RetentionCalendar(NamedTuple):
     """How many hours, days and weeks keep their newest set."""
 
     hourly: int
@@ -18,7 +18,7 @@ class Keeping(NamedTuple):
     weekly: int
 
 
-def kept(sets: Mapping[str, int], keeping: Keeping) -> set[str]:
+def kept(sets: Mapping[str, int], keeping: RetentionCalendar) -> set[str]:
     """The names to keep of sets and their times (microseconds). The newest of all is always kept."""
     newest_first = sorted(sets, key=lambda name: (sets[name], name), reverse=True)
     chosen = set(newest_first[:1])

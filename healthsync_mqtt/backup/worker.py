@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from healthsync_mqtt.backup.calendar import Keeping, kept
+from healthsync_mqtt.backup.calendar import RetentionCalendar, kept
 from healthsync_mqtt.backup.creation import make_backup
 from healthsync_mqtt.backup.keyfile import write_keys
 from healthsync_mqtt.backup.place import BackupDirectory
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--keys-file", type=Path)
     parser.add_argument("--topics-file", type=Path)
-    for name in Keeping._fields:
+    for name in RetentionCalendar._fields:
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("data", type=Path)
     parser.add_argument("directory", type=Path)
@@ -48,7 +48,7 @@ def _scheduled(said: argparse.Namespace) -> dict[str, Any]:
     made = make_backup(said.data, directory, now_us=now_us, topics_file=said.topics_file)
     if said.keys_file is not None:
         write_keys(said.data, said.keys_file, now_us)
-    keeping = Keeping(*(getattr(said, name) for name in Keeping._fields))
+    keeping = RetentionCalendar(*(getattr(said, name) for name in RetentionCalendar._fields))
     with directory.alone():
         sets = {name: directory.read_set(name).made_us for name in directory.ids()}
         going = sets.keys() - kept(sets, keeping)

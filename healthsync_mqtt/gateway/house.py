@@ -150,11 +150,11 @@ class House:
         self.deeds = Deeds(self.sessions, self.callers, settings.data)
         self.desk = TokenDesk(issuer, settings.token.lifetime_s)
         exchange = TokenExchange(identities, issuer, audit, lifetime_s=settings.token.access_s)
-        self.enrolling = enrolment.Enrolling(self.callers, exchange)
+        self.enrolment_desk = enrolment.EnrolmentDesk(self.callers, exchange)
         self.adapters = LinkPool(settings.data)
         self.provider_hooks = provider_hooks.ProviderHooks(self.adapters, self.callers, self.intake.room)
         self.clouds = cloud_links.Clouds(self.adapters)
-        self.linking = return_page.Linking(self.adapters, self.sessions, self.callers)
+        self.link_returns = return_page.LinkReturns(self.adapters, self.sessions, self.callers)
         self.tls = (
             ServerTls(
                 paths.certs,

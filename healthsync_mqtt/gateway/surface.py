@@ -51,7 +51,7 @@ class GatewayParts(Protocol):
     insights: DerivedPool[InsightFile]
     shares: Shares
     streams: stream.Streams
-    enrolling: enrolment.Enrolling
+    enrolment_desk: enrolment.EnrolmentDesk
     sessions: PersonSessions
     site: site.Site
     deeds: Deeds
@@ -59,7 +59,7 @@ class GatewayParts(Protocol):
     deliveries: Deliveries
     rules: AccessRules
     provider_hooks: provider_hooks.ProviderHooks
-    linking: return_page.Linking
+    link_returns: return_page.LinkReturns
     clouds: cloud_links.Clouds
     passkeys: passkeys.Passkeys
     organisation: organisations.Organisation
@@ -82,7 +82,7 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         days.routes(parts.days, parts.shares, parts.answers, reader),
         insights.routes(parts.reading, parts.insights, parts.answers, reader),
         stream.routes(parts.streams, reader),
-        enrolment.routes(parts.enrolling, anybody),
+        enrolment.routes(parts.enrolment_desk, anybody),
         sessions.routes(parts.sessions, callers, Visitor(callers), anybody),
         ways.routes(parts.ways, anybody),
         passkeys.routes(parts.passkeys, parts.beginnings, callers, Visitor(callers), anybody),
@@ -90,7 +90,7 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         tokens.routes(callers, parts.sessions, Rule(callers), anybody),
         # Before those of apps: the addresses that are a provider's alone are written out.
         provider_hooks.routes(parts.provider_hooks, anybody),
-        return_page.routes(parts.linking, anybody),
+        return_page.routes(parts.link_returns, anybody),
         app_hooks.routes(parts.intake, callers, anybody),
         carers.routes(parts.sessions, Owner(callers)),
         series.routes(parts.reading, parts.days, parts.answers, reader),

@@ -49,7 +49,7 @@ async def half_handshake(house: House, _who: Identity) -> None:
     _reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(half_hello())
     await writer.drain()
-    await house.until(lambda: house.door.listeners._accepting.handshakes.under_way == 1, "the handshake begins")
+    await house.until(lambda: house.door.listeners._acceptor.handshakes.under_way == 1, "the handshake begins")
     writer.transport.abort()
 
 

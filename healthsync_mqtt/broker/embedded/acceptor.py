@@ -17,7 +17,7 @@ _PAUSE_S: Final = 0.5
 """The pause when the system has no descriptor for one."""
 
 
-class Accepting:
+class Acceptor:
     """Accepts on sockets that listen. ``enters`` gets each connection, its address, and the socket it came to.
 
     ``exhausted`` is told when the system accepts no more: no descriptor is left. ``rests`` are the loop's.

@@ -24,7 +24,7 @@ from healthsync_mqtt.broker.embedded.backpressure import Hold, Reading
 from healthsync_mqtt.broker.embedded.deadlines import Deadline, Deadlines
 from healthsync_mqtt.broker.embedded.dialect import THREE, Dialect, dialect_of
 from healthsync_mqtt.broker.embedded.farewells import CODES
-from healthsync_mqtt.broker.embedded.incoming_messages import Gathering
+from healthsync_mqtt.broker.embedded.incoming_messages import IncomingMessages
 from healthsync_mqtt.broker.embedded.lifecycle import ConnectionState
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.ports import Door, Later, LongRight
@@ -98,7 +98,7 @@ class Connection:
         self.reading = Reading(wire, lambda: turns.later(self))
         self._deadlines = Deadlines(self.reading, limits.connect_timeout_s, self._over)
         self._refusal: asyncio.TimerHandle | None = None
-        self._gathering: Gathering | None = None
+        self._incoming_messages: IncomingMessages | None = None
         self._out: list[bytes] = []
         self._fault: str | None = None
         self._dear = 0
@@ -224,8 +224,8 @@ class Connection:
 
     def _pace(self) -> None:
         """Read as long as nothing waits for a turn. Without a DISCONNECT the will is published [MQTT-3.1.2-8]."""
-        if self._gathering is not None and not self._protocol.ready:
-            self._gathering.handed_on(keeping=self._decoder.keeping)
+        if self._incoming_messages is not None and not self._protocol.ready:
+            self._incoming_messages.handed_on(keeping=self._decoder.keeping)
         if self._unread:
             self.reading.stop(Hold.TURN)
             return
@@ -361,7 +361,7 @@ class Connection:
 
     def _take_long(self, right: LongRight) -> None:
         """What an app sends in its formats may be longer than a packet; what is longer still goes by, and is told."""
-        self._gathering = Gathering(
+        self._incoming_messages = IncomingMessages(
             right.room,
             right.user,
             right.may,
@@ -369,7 +369,7 @@ class Connection:
             go_on=self._there_is_room,
             too_slow=lambda: self._perform(self._protocol.violated("message_too_slow")),
         )
-        self._decoder.keeps = self._gathering.keeps
+        self._decoder.keeps = self._incoming_messages.keeps
         self._decoder.skip = max(self._decoder.skip, right.most * SKIP)
         self._wire.allow(self._decoder.skip)
 
@@ -448,8 +448,8 @@ class Connection:
         self.reading.over()
         if self._refusal is not None:
             self._refusal.cancel()
-        if self._gathering is not None:
-            self._gathering.close()
+        if self._incoming_messages is not None:
+            self._incoming_messages.close()
         self._door.leave(self, self._protocol.closed(will=will))
         if self._lost:  # what it brought waited for a turn: none comes for nothing
             self._pace()

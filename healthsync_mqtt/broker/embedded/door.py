@@ -34,7 +34,7 @@ from healthsync_mqtt.broker.embedded.sessions.port import KeptWill
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.broker.embedded.sessions.takeovers import Takeovers
-from healthsync_mqtt.broker.embedded.subscription_requests import Subscribing
+from healthsync_mqtt.broker.embedded.subscription_requests import SubscriptionRequests
 from healthsync_mqtt.broker.embedded.tls_failures import tls_failure
 from healthsync_mqtt.broker.embedded.turns import Turns
 from healthsync_mqtt.broker.embedded.visitors import Visitors
@@ -147,7 +147,7 @@ class FrontDoor:
         self._stopping = False
         self._moved_to = moved_to
         self._embedded = EmbeddedBroker(self.sessions.routed, caught_up=self._caught_up, ended=self._router_ended)
-        self.subscribing = Subscribing(
+        self.subscription_requests = SubscriptionRequests(
             rules=rules,
             limits=limits,
             sessions=self.sessions,
@@ -285,7 +285,7 @@ class FrontDoor:
         session, present = self.sessions.open(client, principal, clean=clean, expiry_s=expiry_s, dialect=client.dialect)
         if present:
             self._wills.cancel(session.client_id)
-            self.subscribing.resume(session)
+            self.subscription_requests.resume(session)
         else:
             self._wills.release(session.client_id)
         longest = self.limits.max_keep_alive_s
@@ -357,7 +357,7 @@ class FrontDoor:
         self, session: Session, asked: Subscribe | Unsubscribe, answer: Callable[[Suback | Unsuback], None]
     ) -> None:
         """Add or take away filters."""
-        self.subscribing.listen(session, asked, answer)
+        self.subscription_requests.listen(session, asked, answer)
 
     def leave(self, client: Client, will: Will | None) -> None:
         """A connection has ended: its session may go on elsewhere."""

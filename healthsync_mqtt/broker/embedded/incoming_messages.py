@@ -15,7 +15,7 @@ _GRACE_S: Final = 30.0
 """A message has so long, and a second more for so many bytes, before it goes for others that wait."""
 
 
-class Gathering:
+class IncomingMessages:
     """On the event loop. ``may`` says whether a message may be so long, for its client and its topic."""
 
     def __init__(

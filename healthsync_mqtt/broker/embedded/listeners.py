@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from healthsync_mqtt.broker.embedded.acceptor import HANDSHAKE_S, Accepting
+from healthsync_mqtt.broker.embedded.acceptor import HANDSHAKE_S, Acceptor
 from healthsync_mqtt.broker.embedded.handshakes import Arrival
 from healthsync_mqtt.broker.embedded.introductions import Introductions, Proxies
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
@@ -88,7 +88,7 @@ class Listeners:
         self._most = most
         self._sockets: dict[socket.socket, _Kind] = {}
         self._introductions = Introductions()
-        self._accepting = Accepting(self._accepted, threshold.exhausted, rests)
+        self._acceptor = Acceptor(self._accepted, threshold.exhausted, rests)
 
     async def open(
         self,
@@ -108,12 +108,12 @@ class Listeners:
         opened = await listening_on(hosts, port)
         for listening in opened:
             self._sockets[listening] = _Kind(tls, clients, origins, proxies or Proxies())
-            self._accepting.open(listening)
+            self._acceptor.open(listening)
         return list(opened.values())
 
     def close(self) -> None:
         """Accept no more connections."""
-        self._accepting.close()
+        self._acceptor.close()
         self._introductions.close()
         for listening in self._sockets:
             listening.close()
@@ -121,7 +121,7 @@ class Listeners:
 
     async def closed(self) -> None:
         """Give up the handshakes that are under way, and those that wait."""
-        await self._accepting.closed()
+        await self._acceptor.closed()
 
     def _accepted(self, accepted: socket.socket, peer: str, listening: socket.socket) -> None:
         accepted.setblocking(False)
@@ -173,7 +173,7 @@ class Listeners:
         wire.on_stray = lambda: self._threshold.stray(peer)
         away = partial(self._away, wire, accepted, peer if told else None)
         if kind.tls is None:
-            self._accepting.serve(self._arrive(wire, accepted, kind, away))
+            self._acceptor.serve(self._arrive(wire, accepted, kind, away))
             return
 
         def cut() -> None:
@@ -181,7 +181,7 @@ class Listeners:
             self._threshold.gone(knock)
             leave()
 
-        self._accepting.shake(
+        self._acceptor.shake(
             Arrival(
                 accepted,
                 knock.address,

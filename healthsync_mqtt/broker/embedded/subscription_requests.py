@@ -54,7 +54,7 @@ class _Followed(NamedTuple):
     retained: bool
 
 
-class Subscribing:
+class SubscriptionRequests:
     """The filters of all sessions."""
 
     def __init__(

@@ -10,7 +10,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable
 
-from healthsync_mqtt.broker.embedded.acceptor import HANDSHAKE_S, Accepting
+from healthsync_mqtt.broker.embedded.acceptor import HANDSHAKE_S, Acceptor
 from healthsync_mqtt.broker.embedded.handshakes import Arrival
 from healthsync_mqtt.broker.embedded.introductions import Introductions, Proxies
 from healthsync_mqtt.broker.embedded.limits.addresses import network
@@ -86,7 +86,7 @@ class Entrance:
         self._crowd = crowd
         self._protocol = protocol
         self._tls = tls
-        self._accepting = Accepting(
+        self._acceptor = Acceptor(
             self._accepted, lambda error: log.warning("gateway.accept_failed", error=error), Rests()
         )
         self._introductions = Introductions()
@@ -96,16 +96,16 @@ class Entrance:
         """Accept from now on."""
         for listening in sockets:
             listening.setblocking(False)
-            self._accepting.open(listening)
+            self._acceptor.open(listening)
 
     def close(self) -> None:
         """Accept no more. The sockets are their owner's."""
-        self._accepting.close()
+        self._acceptor.close()
         self._introductions.close()
 
     async def wait_closed(self) -> None:
         """Give up the handshakes that are under way, and those that wait."""
-        await self._accepting.closed()
+        await self._acceptor.closed()
 
     def _accepted(self, accepted: socket.socket, peer: str, _listening: socket.socket) -> None:
         accepted.setblocking(False)
@@ -131,7 +131,7 @@ class Entrance:
             accepted.close()
             return
         if self._tls is None:
-            self._accepting.serve(self._serve(accepted, place))
+            self._acceptor.serve(self._serve(accepted, place))
             return
 
         def cut() -> None:
@@ -144,7 +144,7 @@ class Entrance:
             place.leave()
 
         shake = lambda: self._serve(accepted, place)  # noqa: E731
-        self._accepting.shake(Arrival(accepted, place.address, shake=shake, cut=cut, gone=gone))
+        self._acceptor.shake(Arrival(accepted, place.address, shake=shake, cut=cut, gone=gone))
 
     async def _serve(self, accepted: socket.socket, place: Place) -> None:
         """Until it has shaken hands; from then on its protocol gives the place back."""

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bridge.leadership import Leading
+from bridge.leadership import Leadership
 from bridge.supervisor import Supervisor
 from healthsync_mqtt.storage.postgres.election import Ballot
 from tests.unit.bridge.bench import until
@@ -28,34 +28,34 @@ class Job:
 async def test_a_log_of_one_bridge_needs_no_election() -> None:
     job = Job()
     async with Supervisor() as tasks:
-        leading = Leading(tasks, lambda _head: None)
-        leading.start({"publish": job.run}, elected=False)
+        leadership = Leadership(tasks, lambda _head: None)
+        leadership.start({"publish": job.run}, elected=False)
         await until(lambda: job.begun == 1)
-        assert leading.leads
-        assert leading.report() is None
+        assert leadership.leads
+        assert leadership.report() is None
         assert "election" not in tasks.names
 
 
 async def test_jobs_run_while_this_bridge_leads_and_begin_anew_when_it_does_again() -> None:
     job, heads = Job(), list[int]()
     async with Supervisor() as tasks:
-        leading = Leading(tasks, heads.append)
-        leading.start({"publish": job.run, "ship": job.run}, elected=True)
-        leading.told(AWAY)
-        await until(lambda: leading.report() is not None)
-        assert (leading.leads, job.begun, heads) == (False, 0, [])
-        leading.told(ELECTED)
+        leadership = Leadership(tasks, heads.append)
+        leadership.start({"publish": job.run, "ship": job.run}, elected=True)
+        leadership.told(AWAY)
+        await until(lambda: leadership.report() is not None)
+        assert (leadership.leads, job.begun, heads) == (False, 0, [])
+        leadership.told(ELECTED)
         await until(lambda: job.begun == 2)
-        assert leading.report() == {"bridges": ["a", "b"], "leader": "a", "leads": True}
-        leading.told(ELECTED._replace(head=9))
+        assert leadership.report() == {"bridges": ["a", "b"], "leader": "a", "leads": True}
+        leadership.told(ELECTED._replace(head=9))
         await until(lambda: heads == [7, 9])
         assert job.begun == 2
-        leading.told(AWAY)
+        leadership.told(AWAY)
         await until(lambda: job.ended == 2)
         await until(lambda: tasks.names == ("election",))
-        assert not leading.leads
+        assert not leadership.leads
         assert tasks.down == ()
-        leading.told(ELECTED)
+        leadership.told(ELECTED)
         await until(lambda: job.begun == 4)
         assert tasks.down == ()
 
@@ -63,8 +63,8 @@ async def test_jobs_run_while_this_bridge_leads_and_begin_anew_when_it_does_agai
 async def test_heads_of_a_log_that_another_bridge_leads_are_nobodys_here() -> None:
     job, heads = Job(), list[int]()
     async with Supervisor() as tasks:
-        leading = Leading(tasks, heads.append)
-        leading.start({"publish": job.run}, elected=True)
-        leading.told(Ballot(leads=False, head=5, bridges=("a", "b"), leader="b"))
-        await until(lambda: leading.report() == {"bridges": ["a", "b"], "leader": "b", "leads": False})
+        leadership = Leadership(tasks, heads.append)
+        leadership.start({"publish": job.run}, elected=True)
+        leadership.told(Ballot(leads=False, head=5, bridges=("a", "b"), leader="b"))
+        await until(lambda: leadership.report() == {"bridges": ["a", "b"], "leader": "b", "leads": False})
         assert (heads, job.begun) == ([], 0)

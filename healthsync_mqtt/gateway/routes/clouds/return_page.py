@@ -44,7 +44,7 @@ _PAGE: Final = (
 )
 
 
-class Linking:
+class LinkReturns:
     """Takes the answers of clouds to users who were invited."""
 
     def __init__(self, links: LinkPool, sessions: PersonSessions, callers: Callers, web: Web | None = None) -> None:
@@ -103,7 +103,7 @@ class Linking:
             raise
 
 
-def routes(linking: Linking, anybody: Anybody) -> APIRouter:
+def routes(link_returns: LinkReturns, anybody: Anybody) -> APIRouter:
     """The route that clouds send users back to."""
     router = APIRouter(tags=["clouds"])
 
@@ -114,7 +114,7 @@ def routes(linking: Linking, anybody: Anybody) -> APIRouter:
     )
     async def returned(request: Request, provider: str, _: Annotated[None, Depends(anybody)]) -> Response:
         """With the state of an invitation, once. The code in it is exchanged for tokens here, and shown to nobody."""
-        said = await linking.finish(request, provider)
+        said = await link_returns.finish(request, provider)
         return Response(_PAGE.format(said=html.escape(said)), media_type="text/html")
 
     return router

@@ -39,7 +39,7 @@ class EnrolRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A random name that the client made for itself: with it the same may be asked again when the answer was lost."""
 
 
-class Enrolling:
+class EnrolmentDesk:
     """Exchanges codes and refresh tokens, a few at a time."""
 
     def __init__(self, callers: Callers, exchange: TokenExchange, *, clock: Callable[[], float] = time.time) -> None:
@@ -78,7 +78,7 @@ def guest(secret: str, name: str | None = None) -> Proof:
     return Proof(f"{ENROL_PREFIX}http-{name or secrets.token_hex(12)}", ENROL_NAME, secret.encode(), None)
 
 
-def routes(enrolling: Enrolling, anybody: Anybody) -> APIRouter:
+def routes(enrolment_desk: EnrolmentDesk, anybody: Anybody) -> APIRouter:
     """The routes by which credentials are had."""
     router = APIRouter(tags=["credentials"])
     name = {"type": "string", "pattern": "^[A-Za-z0-9_-]{16,40}$"}
@@ -104,7 +104,7 @@ def routes(enrolling: Enrolling, anybody: Anybody) -> APIRouter:
             asked = msgspec.json.decode(await read_body(request, _MOST_BODY), type=EnrolRequest)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise HttpError(400, "bad_input", "that is no enrolment", hint='send {"code": "K7QF-3M2D-…"}') from None
-        return JSONResponse((await enrolling.enrol(asked, peer_of(request))).as_json())
+        return JSONResponse((await enrolment_desk.enrol(asked, peer_of(request))).as_json())
 
     @router.post(
         "/v1/oauth/token",
@@ -128,7 +128,7 @@ def routes(enrolling: Enrolling, anybody: Anybody) -> APIRouter:
                 hint="send grant_type=refresh_token and refresh_token=, as a form",
                 extra={"error": "unsupported_grant_type" if "grant_type" in asked else "invalid_request"},
             )
-        granted = await enrolling.refresh(asked[_REFRESH][0], peer_of(request))
+        granted = await enrolment_desk.refresh(asked[_REFRESH][0], peer_of(request))
         return JSONResponse(
             {
                 "access_token": granted.token,

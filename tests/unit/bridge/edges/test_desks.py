@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.edges.desks import Asking
+from bridge.edges.desks import OpenRequests
 from bridge.edges.external import Origins
 from bridge.edges.requests import TokenRequests
 from healthsync_mqtt.identity.audit.log import AuditLog
@@ -26,16 +26,16 @@ LOGIN = Login(
 
 
 async def test_requests_that_are_not_heard_are_a_few_lines(caplog: pytest.LogCaptureFixture) -> None:
-    asking, channel = Asking(), REGISTRY.channels["changes_request"]
+    open_requests, channel = OpenRequests(), REGISTRY.channels["changes_request"]
     answered = asyncio.Event()
 
     async def answering() -> None:
         await answered.wait()
 
-    heard = [asking.admit(channel, LOGIN, answering) for _ in range(1_000)]
+    heard = [open_requests.admit(channel, LOGIN, answering) for _ in range(1_000)]
     assert heard == [True] + [False] * 999
     answered.set()
-    await asking.drain()
+    await open_requests.drain()
     assert 1 <= sum(each.message == "bridge.request_ignored" for each in caplog.records) <= 10
 
 

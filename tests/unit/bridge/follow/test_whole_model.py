@@ -28,7 +28,7 @@ from healthsync_mqtt.broker.embedded.sessions.port import KeepNothing
 from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
-from healthsync_mqtt.broker.embedded.subscription_requests import Subscribing
+from healthsync_mqtt.broker.embedded.subscription_requests import SubscriptionRequests
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.mqtt.codec import Decoder
@@ -168,7 +168,7 @@ class World(RuleBasedStateMachine):
             gate=agreeing(*USERS),
             sessions=self.sessions,
         )
-        self.subscribing = Subscribing(
+        self.subscription_requests = SubscriptionRequests(
             rules=RULES,
             limits=limits,
             sessions=self.sessions,
@@ -244,7 +244,7 @@ class World(RuleBasedStateMachine):
         self.book[name] = kept
         kept.expiry_s, kept.left = min(expiry_s, LONGEST_S), None
         if present:
-            self.subscribing.resume(line.session)
+            self.subscription_requests.resume(line.session)
 
     @precondition(lambda self: self.lines)
     @rule(which=WHICH)
@@ -346,7 +346,7 @@ class World(RuleBasedStateMachine):
     def ask(self, line: Line, asked: Subscribe | Unsubscribe, codes: tuple[int, ...]) -> None:
         answers: list[Suback | Unsuback] = []
         assert line.session is not None
-        self.subscribing.listen(line.session, asked, answers.append)
+        self.subscription_requests.listen(line.session, asked, answers.append)
         assert [answer.codes for answer in answers] == [codes]
 
     # -- what there is to send

@@ -200,7 +200,7 @@ async def test_what_a_cut_handshake_took_is_given_back_at_once(tmp_path: Path, m
             for number in range(1, 61):
                 client = socket.create_connection(bound)
                 client.sendall(half_hello())
-                await until(lambda: listeners._accepting.handshakes.under_way == 1)
+                await until(lambda: listeners._acceptor.handshakes.under_way == 1)
                 client.close()
                 await until(lambda count=number: threshold.left == count)  # type: ignore[misc]
             await asyncio.sleep(0)
@@ -232,12 +232,12 @@ async def most_of_forty(tmp_path: Path) -> None:
 
         def all_wait() -> bool:
             nonlocal most
-            most = max(most, listeners._accepting.handshakes.under_way)
-            return sum(map(len, listeners._accepting.handshakes._line.values())) == 33
+            most = max(most, listeners._acceptor.handshakes.under_way)
+            return sum(map(len, listeners._acceptor.handshakes._line.values())) == 33
 
         await until(all_wait)
         assert most == 7
         for each in clients:
             each.close()
         await until(lambda: threshold.left == 40)
-        await until(lambda: listeners._accepting.handshakes.under_way == 0)
+        await until(lambda: listeners._acceptor.handshakes.under_way == 0)

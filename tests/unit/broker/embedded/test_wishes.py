@@ -6,7 +6,7 @@ from typing import Any, cast
 from healthsync_mqtt.broker.embedded.ports import Wish
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
 from healthsync_mqtt.broker.embedded.sessions.session import Session
-from healthsync_mqtt.broker.embedded.subscription_requests import Subscribing
+from healthsync_mqtt.broker.embedded.subscription_requests import SubscriptionRequests
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.mqtt.codec.packets import Property, Subscribe
 from healthsync_mqtt.telemetry.counters import Counters
@@ -32,7 +32,7 @@ class Feeder:
 
 def test_user_properties_and_the_identifier_come_with_each_granted_filter_that_is_fed() -> None:
     all_, feeder, answers = sessions(), Feeder(), list[Any]()
-    subscribing = Subscribing(
+    subscription_requests = SubscriptionRequests(
         rules=RULES,
         limits=LimitSettings(),
         sessions=all_,
@@ -47,12 +47,12 @@ def test_user_properties_and_the_identifier_come_with_each_granted_filter_that_i
         ("users/alice/canonical/steps", 0),
     )
     about = {Property.SUBSCRIPTION_ID: (7,), Property.USER_PROPERTY: (("from", "earliest"), ("from", "12"))}
-    subscribing.listen(FakeLink(all_).session, Subscribe(1, filters, about), answers.append)
+    subscription_requests.listen(FakeLink(all_).session, Subscribe(1, filters, about), answers.append)
     said = (("from", "earliest"), ("from", "12"))
     assert feeder.wishes == [
         Wish("users/alice/canonical/+", 1, 7, said),
         Wish("users/alice/canonical/steps", 0, 7, said),
     ]
     assert [(each.packet_id, each.codes) for each in answers] == [(1, (1, 0x87, 0x87, 0))]
-    subscribing.listen(FakeLink(all_).session, Subscribe(2, filters[:1]), answers.append)
+    subscription_requests.listen(FakeLink(all_).session, Subscribe(2, filters[:1]), answers.append)
     assert feeder.wishes[2:] == [Wish("users/alice/canonical/+", 1)]

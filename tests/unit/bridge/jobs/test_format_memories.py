@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.jobs.consent_watch import ConsentWatch
-from bridge.jobs.format_memories import Forgetting
+from bridge.jobs.format_memories import FormatMemories
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.formats.port import AppMessage, Fold
@@ -77,7 +77,7 @@ class Rig:
         self.now_s = 0.0
         self.now_us = NOW_US
         reader = self.bench.log.reader()
-        self.job = Forgetting(
+        self.job = FormatMemories(
             self.gate,
             self.bench.pipeline.folds,
             reader,

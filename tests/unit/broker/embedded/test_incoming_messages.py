@@ -2,7 +2,7 @@
 
 import asyncio
 
-from healthsync_mqtt.broker.embedded.incoming_messages import Gathering
+from healthsync_mqtt.broker.embedded.incoming_messages import IncomingMessages
 from healthsync_mqtt.mqtt.codec.packets import Skipped
 from healthsync_mqtt.mqtt.message_room import MessageRoom
 from tests.support.patience import until
@@ -11,7 +11,7 @@ from tests.support.patience import until
 class Connection:
     def __init__(self, room: MessageRoom, user: str) -> None:
         self.said: list[str] = []
-        self.gathering = Gathering(
+        self.gathering = IncomingMessages(
             room,
             user,
             lambda head: head.topic == b"mine",
