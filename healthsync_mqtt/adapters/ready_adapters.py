@@ -1,7 +1,7 @@
 """Which adapters can be fetched: those with an API, at the addresses and as the client that the settings say."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -124,7 +124,7 @@ def all_ready(settings: Settings, data: Path) -> dict[str, ReadyAdapter]:
 
 
 class LiveReady:
-    """The same as the settings say now: they are read again when their file has changed.
+    """The same as the settings say now: they are read again when their file has changed, or one that they name.
 
     Settings that cannot be read leave what was there before.
     """
@@ -132,8 +132,10 @@ class LiveReady:
     def __init__(self, data: Path) -> None:
         """ConfigError where they cannot be read at the start."""
         self._data = data
+        #: the files that the settings name: secrets are changed there, too
+        self._named: tuple[Path, ...] = ()
         self._mark = self._marks()
-        self._found = all_ready(load_settings(data), data)
+        self._found = self._read()
 
     def now(self) -> Mapping[str, ReadyAdapter]:
         """All that are ready; the same object until something is different."""
@@ -141,22 +143,41 @@ class LiveReady:
         if mark != self._mark:
             self._mark = mark
             try:
-                self._found = all_ready(load_settings(self._data), self._data)
+                self._found = self._read()
             except HealthSyncError as error:
                 log.warning("adapters.settings_not_read", error=error)
         return self._found
 
+    def _read(self) -> dict[str, ReadyAdapter]:
+        settings = load_settings(self._data)
+        named = _files_of(settings)
+        if named != self._named:
+            # Marks of before what they mark is read: a change in between is another mark at the next look.
+            self._named = named
+            self._mark = (*self._mark[:1], _marks(named))
+        return all_ready(settings, self._data)
+
     def _marks(self) -> tuple[object, ...]:
-        """What is another when the settings are, or a module is dropped in."""
-        files = [self._data / "healthsync.toml", *sorted((self._data / FOLDER).glob("*.py"))]
-        found = []
-        for file in files:
-            try:
-                about = file.stat()
-            except OSError:
-                continue
-            found.append((file.name, about.st_ino, about.st_mtime_ns, about.st_size))
-        return tuple(found)
+        """What is another when the settings are, or a file that they name, or a module is dropped in."""
+        own = (self._data / "healthsync.toml", *sorted((self._data / FOLDER).glob("*.py")))
+        return _marks(own), _marks(self._named)
+
+
+def _marks(files: Iterable[Path]) -> tuple[object, ...]:
+    found = []
+    for file in files:
+        try:
+            about = file.stat()
+        except OSError:
+            continue
+        found.append((file, about.st_ino, about.st_mtime_ns, about.st_size))
+    return tuple(found)
+
+
+def _files_of(settings: Settings) -> tuple[Path, ...]:
+    """Where the secrets of providers lie."""
+    said = settings.adapters.values()
+    return tuple(file for each in said for file in (each.client_secret_file, each.service_account_file) if file)
 
 
 def _account_in(file: Path | None) -> ServiceAccount | None:
