@@ -84,6 +84,7 @@ class Erasures:
         self._clock_us = clock_us
         self._recalled = False
         self._left: list[dict[str, Any]] = []
+        self._faults: dict[str, HealthSyncError] = {}
         self._lock = asyncio.Lock()
         self._steps: Mapping[ErasureStep, Callable[[PersonErasure], Awaitable[None]]] = {
             ErasureStep.ledger: self._note,
@@ -105,10 +106,11 @@ class Erasures:
                 self._recalled = True
             failed: HealthSyncError | None = None
             for erasure in await asyncio.to_thread(self._book.open):
+                self._faults.pop(erasure.id, None)
                 try:
                     await self._through(erasure)
                 except HealthSyncError as error:
-                    failed = error
+                    failed = self._faults[erasure.id] = error
             await asyncio.to_thread(self._hear)
             self._left = await asyncio.to_thread(self._still_open)
             if failed is not None:
@@ -125,12 +127,8 @@ class Erasures:
         ids = dict.fromkeys([*(each.id for each in self._book.open()), *places])
         found = [erasure for each in ids if (erasure := self._book.get(each)) is not None]
         return [
-            {
-                "erasure": each.id,
-                "requested_at": iso(each.requested_us),
-                "step": each.step.value,
-                "pending": places.get(each.id, []),
-            }
+            {"erasure": each.id, "requested_at": iso(each.requested_us), "step": each.step.value}
+            | {"pending": places.get(each.id, []), **_why(self._faults.get(each.id))}
             for each in found
         ]
 
@@ -366,6 +364,10 @@ def _erase(user: str, rows: list[int], journal: Journal) -> None:
 def _name(erasure: PersonErasure) -> str:
     assert erasure.user_id is not None
     return erasure.user_id
+
+
+def _why(fault: HealthSyncError | None) -> dict[str, str]:
+    return {} if fault is None else {"message": str(fault), "fix": fault.hint}
 
 
 def _client(line: bytes) -> Any:

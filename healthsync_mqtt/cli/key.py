@@ -7,10 +7,11 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json, now_us, seconds
+from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us, seconds
 from healthsync_mqtt.errors import NotFoundError, UsageError
 from healthsync_mqtt.identity.keys.signing import KeyRecord, KeyState, free_from_us, jwks, states
-from healthsync_mqtt.keys.opening import has_ring, providers, ring_of
+from healthsync_mqtt.keys.faults import GIVE_UP
+from healthsync_mqtt.keys.opening import SERVICES, has_ring, providers, ring_of
 from healthsync_mqtt.keys.ring import KeyRing
 from healthsync_mqtt.model.times import iso
 
@@ -132,6 +133,10 @@ def rewrap(
     provider: Annotated[
         str | None, typer.Option(help="Who holds it from now on: file, passphrase, vault, aws, google, azure.")
     ] = None,
+    give_up_lost: Annotated[
+        bool, typer.Option("--give-up-lost", help="First destroy the data keys that do not open, with what they seal.")
+    ] = False,
+    yes: Yes = False,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -140,6 +145,9 @@ def rewrap(
     With --provider another one holds it from then on. Killed anywhere, everything opens as before: call it again. A
     running service hears of it; with a passphrase it has to be started with that.
 
+    --give-up-lost is for an outer key that is lost for good: what its data keys seal is then gone, as if erased, and
+    everything else goes on. It is not for one that is away.
+
     Example: healthsync key rewrap
     """
     place = DataDirectory(data)
@@ -147,13 +155,36 @@ def rewrap(
     known, before = providers(place.path), ring.provider
     if provider is not None and provider not in known:
         raise UsageError(f"nobody is called {provider}", hint=f"one of: {', '.join(known)}")
-    place.audit("key.rewrapped", provider=provider or before)
-    if provider is None or provider == before:
-        count = ring.rotate()
-    else:
-        known[provider].create()
-        count = ring.rewrap(known[provider])
-    output.told({"provider": ring.provider, "rewrapped": count}, f"{count} data keys are wrapped anew", as_json=json)
+    holder = known[provider or before]
+    if holder.name in SERVICES:
+        holder.create()  # before anything is given up for it
+    given_up = _give_up(place, ring, yes=yes, as_json=json) if give_up_lost else 0
+    place.audit("key.rewrapped", provider=holder.name)
+    if give_up_lost or holder.name != before:
+        holder.create()
+    count = ring.rotate() if provider is None or provider == before else ring.rewrap(holder)
+    words = f"{count} data keys are wrapped anew"
+    output.told(
+        {"provider": ring.provider, "rewrapped": count, "given_up": given_up},
+        f"{words}, {given_up} are given up" if give_up_lost else words,
+        as_json=json,
+    )
+
+
+def _give_up(place: DataDirectory, ring: KeyRing, *, yes: bool, as_json: bool) -> int:
+    """Destroy what does not open, where somebody says that it is lost for good; how many keys."""
+    lost = ring.lost()
+    if not lost.keys:
+        return 0
+    output.must_agree(
+        f"Give up {len(lost.keys)} data keys, of {lost.users} users? They do not open ({lost.fault}), and what they "
+        "seal is gone for good, also where that comes back",
+        f"{GIVE_UP} --yes",
+        yes=yes,
+        as_json=as_json,
+    )
+    place.audit("key.given_up", keys=len(lost.keys), users=lost.users)
+    return ring.give_up(lost)
 
 
 def _ring(place: DataDirectory) -> KeyRing:

@@ -76,7 +76,8 @@ def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
         )
     for each in shown.get("erasures", []):
         left = ", ".join([*([] if each["step"] == "done" else [each["step"]]), *each["pending"]])
-        yield "erasure", f"{each['erasure']}, begun {each['requested_at']}: left {left}"
+        why = f"; {each['message']}; {each['fix']}" if "message" in each else ""
+        yield "erasure", f"{each['erasure']}, begun {each['requested_at']}: left {left}{why}"
     backup = shown.get("backup", {"failures": 0})
     if backup["failures"]:
         yield "backup", f"failed {backup['failures']} times: {backup.get('message', '')}; {backup.get('fix', '')}"

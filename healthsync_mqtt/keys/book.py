@@ -7,7 +7,7 @@ back, and with it the key.
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -103,11 +103,13 @@ class KeyBook:
     def destroy(self, owner: str) -> int:
         """Destroy all keys of an owner; how many there were. Durable and overwritten when it returns."""
         with self._asking(), transaction(self._db):
-            gone = self._db.execute(_SQL["destroy"], (owner,)).fetchall()
-            if gone:
-                self._db.executemany(_SQL["note_destroyed"], gone)
-                self._db.execute(_SQL["destroyed"])
-            return len(gone)
+            return self._note(self._db.execute(_SQL["destroy"], (owner,)).fetchall())
+
+    def give_up(self, keys: Iterable[WrappedKey]) -> int:
+        """Destroy these, but those that were wrapped otherwise since; how many. As ``destroy`` otherwise."""
+        with self._asking(), transaction(self._db):
+            gone = [self._db.execute(_SQL["give_up"], (key.no, key.wrapped)).fetchone() for key in keys]
+            return self._note([each for each in gone if each is not None])
 
     def was_destroyed(self, key_id: bytes) -> bool:
         """Whether there was such a key, and its owner was erased."""
@@ -141,6 +143,13 @@ class KeyBook:
         """Release the file."""
         with self._turn:
             self._db.close()
+
+    def _note(self, gone: list[tuple[bytes]]) -> int:
+        """Inside a transaction: ids of keys that are destroyed are kept."""
+        if gone:
+            self._db.executemany(_SQL["note_destroyed"], gone)
+            self._db.execute(_SQL["destroyed"])
+        return len(gone)
 
     def _data_version(self) -> int:
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])

@@ -4,6 +4,10 @@ from typing import ClassVar, Final
 
 from healthsync_mqtt.errors import StoreError
 
+GIVE_UP: Final = "healthsync key rewrap --give-up-lost"
+"""For keys that are lost for good; ``IF_LOST`` is how a fix says so."""
+IF_LOST: Final = f"if it is lost for good: {GIVE_UP}"
+
 
 class KeyUnavailableError(StoreError):
     """The provider of the outer key is away, or does not open this key now. Trying again later may work.

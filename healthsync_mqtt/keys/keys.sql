@@ -25,6 +25,9 @@ UPDATE data_key SET provider = ?, wrapped = ? WHERE no = ? AND wrapped = ?
 -- name: destroy
 DELETE FROM data_key WHERE owner = ? RETURNING id
 
+-- name: give_up
+DELETE FROM data_key WHERE no = ? AND wrapped = ? RETURNING id
+
 -- name: note_destroyed
 INSERT INTO destroyed_key (id) VALUES (?) ON CONFLICT DO NOTHING
 

@@ -21,7 +21,7 @@ from healthsync_mqtt.config.private_files import (
 )
 from healthsync_mqtt.config.secrets import KEY_PASSPHRASE_FILE
 from healthsync_mqtt.errors import ConfigError
-from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
+from healthsync_mqtt.keys.faults import IF_LOST, KeyUnavailableError, TamperedError
 from healthsync_mqtt.keys.outer_key import KEY_BYTES, OuterKey, version_of
 
 _ABOUT_CHECK: Final = b"check"
@@ -191,12 +191,13 @@ class LocalProvider:
             try:
                 self._outer = OuterKey.of_bytes(self._lock.open(read_private(self._path)))
             except ConfigError as error:
-                raise KeyUnavailableError(f"the outer key cannot be read: {error}", hint=error.hint) from error
+                hint = error.hint if self.exists() else f"put it back from where keys are kept; {IF_LOST}"
+                raise KeyUnavailableError(f"the outer key cannot be read: {error}", hint=hint) from error
             except OSError as error:
                 raise KeyUnavailableError(f"the outer key cannot be read: {error.strerror}") from error
             except ValueError:
                 raise KeyUnavailableError(
-                    f"{self._path} is no outer key", hint="put the right file back: healthsync key check"
+                    f"{self._path} is no outer key", hint=f"put the right file back; {IF_LOST}"
                 ) from None
             return self._outer
 

@@ -29,6 +29,19 @@ class RingFacts:
     behind: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostKeys:
+    """Data keys that nobody opens now, and what the last of them was answered."""
+
+    keys: tuple[WrappedKey, ...] = ()
+    fault: StoreError | None = None
+
+    @property
+    def users(self) -> int:
+        """How many users they are of."""
+        return len({key.owner for key in self.keys if key.owner.startswith(_USER)})
+
+
 class KeyRing:
     """One per process and data directory, used by any thread. Keys stay unwrapped once they were needed.
 
@@ -202,6 +215,33 @@ class KeyRing:
                             each.remove()
                     return wrapped
 
+    def lost(self) -> LostKeys:
+        """The keys that do not open now: each is asked for, or its holder is away. Only people know if for good."""
+        away: dict[str, StoreError] = {}
+        found, fault = [], None
+        for row in self._rows():
+            said = away.get(row.provider) or self._fault_of(row, away)
+            if said is not None:
+                found.append(row)
+                fault = said
+        return LostKeys(keys=tuple(found), fault=fault)
+
+    def give_up(self, lost: LostKeys) -> int:
+        """Destroy keys that are lost for good: what they sealed is gone, as after ``destroy``; how many there were.
+
+        An outer key of ours that cannot be used and wraps nothing any more is made anew: ``rotate`` needs one.
+        """
+        with self._turn:
+            count = self._book.give_up(lost.keys)
+            self._newest, self._marking, self._known = {}, {}, {}
+        with self._book.alone():
+            if all(row.provider != self._provider for row in self._rows()):
+                try:
+                    self._current().check()
+                except StoreError:
+                    self._current().remove()
+        return count
+
     def close(self) -> None:
         """Release the file of keys."""
         self._book.close()
@@ -282,6 +322,25 @@ class KeyRing:
         except KeyUnavailableError as error:
             error.owner = row.owner
             raise
+
+    def _fault_of(self, row: WrappedKey, away: dict[str, StoreError]) -> StoreError | None:
+        """Why a key does not open, into ``away`` where nobody's of this holder would; None: it does."""
+        try:
+            self._unwrap(row)
+        except TamperedError as error:
+            return error
+        except KeyUnavailableError as error:
+            try:
+                self._named(row.provider).check()
+            except StoreError:
+                away[row.provider] = error
+                return error
+            # One answer that was lost on its way is no key that is.
+            try:
+                self._unwrap(row)
+            except StoreError as again:
+                return again
+        return None
 
     def _about(self, key_id: bytes, owner: str) -> bytes:
         return b"%b:%b:%b" % (self.id.encode(), key_id, owner.encode())

@@ -142,6 +142,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "gateway run": OnPage("docs/howto/gateway.md", "gateway run --http-port 8444"),
     "key check": Line("key check", ("storage encrypt",)),
     "key rewrap": ByTest("tests/unit/keys/holders/test_holders.py", 'run("key rewrap")'),
+    "key rewrap --give-up-lost": ByTest("tests/unit/cli/test_cli_sealing.py", '"rewrap", "--give-up-lost", "--yes"'),
     "key rewrap --provider passphrase": ByTest(
         "tests/unit/cli/test_cli_sealing.py", '"rewrap", "--provider", "passphrase"'
     ),

@@ -16,6 +16,7 @@ from healthsync_mqtt.identity.keys.signing import KeyState, free_from_us, states
 from healthsync_mqtt.identity.keys.store import KeyStore
 from healthsync_mqtt.identity.people.opening import shared_registry
 from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.keys.faults import IF_LOST, KeyUnavailableError
 from healthsync_mqtt.keys.opening import FILE, ring_of
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.storage.opening import encryption
@@ -120,7 +121,10 @@ def _data_keys(place: DataDirectory, *, on_server: bool) -> Iterator[Finding]:
             yield Finding(check="sealed log", grade=Grade.NOTE, message=message, fix=fix)
         ring_of(place.path).check()
     except HealthSyncError as error:
-        yield Finding(check="data keys", grade=Grade.BAD, message=str(error), fix=error.hint)
+        fix = error.hint
+        if isinstance(error, KeyUnavailableError) and IF_LOST not in fix:
+            fix = f"{fix}; {IF_LOST}"
+        yield Finding(check="data keys", grade=Grade.BAD, message=str(error), fix=fix)
         return
     if sealed.provider == FILE:
         message = "THE OUTER KEY LIES ON THE SAME DISK AS WHAT IT SEALS: whoever copies the disk reads everything"

@@ -1,9 +1,13 @@
 """healthsync storage encrypt and healthsync key status, check, rewrap."""
 
+import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.main import needed, program
 from healthsync_mqtt.config.secrets import KEY_PASSPHRASE
 from healthsync_mqtt.keys import opening
 from healthsync_mqtt.storage.opening import open_log, open_reader
@@ -67,7 +71,7 @@ def test_the_outer_key_is_shown_checked_and_made_anew(run, lines, data, markers)
     assert lines("key", "check") == [{"provider": "file", "opened": 1}]
     outer = data / "keys" / "outer.json"
     before = outer.read_bytes()
-    assert lines("key", "rewrap") == [{"provider": "file", "rewrapped": 1}]
+    assert lines("key", "rewrap") == [{"provider": "file", "rewrapped": 1, "given_up": 0}]
     assert before != outer.read_bytes()
     with open_reader(data) as reader:
         assert len(reader.read(0, 99)) == ROWS - 19
@@ -84,7 +88,9 @@ def test_the_outer_key_goes_under_a_passphrase_and_back(run, lines, data, marker
     assert run("key", "rewrap", "--provider", "passphrase").exit_code != 0
     assert lines("key", "check") == [{"provider": "file", "opened": 1}]
     monkeypatch.setenv(KEY_PASSPHRASE, "correct horse")
-    assert lines("key", "rewrap", "--provider", "passphrase") == [{"provider": "passphrase", "rewrapped": 1}]
+    assert lines("key", "rewrap", "--provider", "passphrase") == [
+        {"provider": "passphrase", "rewrapped": 1, "given_up": 0}
+    ]
     assert not (data / "keys" / "outer.json").exists()
     assert "ON THE SAME DISK" not in run("doctor").stdout
     with open_reader(data) as reader:
@@ -95,6 +101,45 @@ def test_the_outer_key_goes_under_a_passphrase_and_back(run, lines, data, marker
     assert refused.exit_code != 0
     assert not any(marker in refused.output for marker in markers)
     monkeypatch.setenv(KEY_PASSPHRASE, "correct horse")
-    assert lines("key", "rewrap", "--provider", "file") == [{"provider": "file", "rewrapped": 1}]
+    assert lines("key", "rewrap", "--provider", "file") == [{"provider": "file", "rewrapped": 1, "given_up": 0}]
     monkeypatch.delenv(KEY_PASSPHRASE)
     assert len(lines("events", "list")) == ROWS - 19
+
+
+def test_an_outer_key_that_is_lost_for_good_is_given_up_with_what_is_under_it(run, lines, data, markers) -> None:
+    """Without the word of a person nothing is destroyed: it may be found again."""
+    lines("storage", "encrypt")
+    outer = data / "keys" / "outer.json"
+    assert lines("key", "rewrap", "--give-up-lost", "--yes") == [{"provider": "file", "rewrapped": 1, "given_up": 0}]
+    outer.rename(data / "away")
+    opening._rings.clear()  # as another process
+    found = [json.loads(line) for line in run("doctor", "--json").stdout.splitlines()]
+    (keys,) = [each for each in found if each.get("check") == "data keys"]
+    assert "healthsync key rewrap --give-up-lost" in keys["fix"]
+    assert "healthsync key rewrap --give-up-lost" in run("key", "check").stderr
+    for words in (("rewrap",), ("rewrap", "--give-up-lost")):
+        assert run("key", *words).exit_code != 0
+        assert not outer.exists()
+    (data / "away").rename(outer)
+    assert lines("key", "check") == [{"provider": "file", "opened": 1}]
+    outer.rename(data / "away")
+    assert lines("key", "rewrap", "--give-up-lost", "--yes") == [{"provider": "file", "rewrapped": 0, "given_up": 1}]
+    (entry,) = [each for each in lines("audit", "list") if each["action"] == "key.given_up"]
+    assert entry["detail"] == {"keys": 1, "users": 1}
+    assert lines("key", "check") == [{"provider": "file", "opened": 0}]
+    with open_reader(data) as reader:
+        assert reader.read(0, 99) == []
+    assert found_in(data, markers) == []
+
+
+def test_a_person_who_says_no_gives_nothing_up(run, lines, data, markers, monkeypatch) -> None:
+    lines("storage", "encrypt")
+    (data / "keys" / "outer.json").rename(data / "away")
+    opening._rings.clear()
+    monkeypatch.setattr(output, "can_ask", lambda: True)
+    words = ["key", "rewrap", "--give-up-lost"]
+    refused = CliRunner().invoke(program(needed(words)), words, input="n\n")
+    assert refused.exit_code == 1
+    assert "1 data keys, of 1 users" in refused.stderr
+    (data / "away").rename(data / "keys" / "outer.json")
+    assert lines("key", "check") == [{"provider": "file", "opened": 1}]

@@ -1,5 +1,7 @@
 """The ring through its contract, with each provider of ours behind it; what it does while one is away."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from healthsync_mqtt.config.secrets import KEY_PASSPHRASE
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.keys import opening
 from healthsync_mqtt.keys.book import KeyBook
-from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
+from healthsync_mqtt.keys.faults import KeyDestroyedError, KeyUnavailableError, TamperedError
 from healthsync_mqtt.keys.local_provider import LocalProvider, PassphraseLock
 from healthsync_mqtt.keys.opening import has_ring, providers, ring_made_if_missing, ring_of
 from healthsync_mqtt.keys.ring import KeyRing
@@ -292,3 +294,85 @@ def test_the_ring_is_under_the_passphrase_where_there_is_one(tmp_path: Path, mon
     monkeypatch.delenv(KEY_PASSPHRASE)
     with pytest.raises(KeyUnavailableError, match="there is none"):
         ring_of(tmp_path).open("alice", sealed, b"")
+
+
+def two_holders(tmp_path: Path) -> tuple[KeyRing, MemoryProvider, MemoryProvider]:
+    """alice and a part of the service under one that is gone later, bob under another."""
+    gone, kept = MemoryProvider("gone"), MemoryProvider("kept")
+    book = KeyBook(tmp_path / "keys.db")
+    KeyRing(book, {"gone": gone}, "gone").key("alice")
+    KeyRing(book, {"gone": gone}, "gone").seal_service("sinks", b"x", b"")
+    KeyRing(book, {"kept": kept}, "kept").key("bob")
+    return KeyRing(book, {"gone": gone, "kept": kept}, "kept"), gone, kept
+
+
+def test_what_is_lost_for_good_is_given_up_and_the_rest_opens(tmp_path: Path) -> None:
+    ring, gone, kept = two_holders(tmp_path)
+    mine, theirs = ring.seal("alice", b"a", b""), ring.seal("bob", b"b", b"")
+    assert ring.lost().keys == ()
+    gone.away = True
+    gone.asked = 0
+    lost = ring.lost()
+    assert (len(lost.keys), lost.users, str(lost.fault)) == (2, 1, "the provider is away")
+    assert gone.asked == 2, "it is asked for one of them, and whether it is there at all"
+    with pytest.raises(KeyUnavailableError):
+        ring.rewrap()
+    assert ring.give_up(lost) == 2
+    for each in (ring, KeyRing(KeyBook(tmp_path / "keys.db"), {"kept": kept}, "kept")):
+        with pytest.raises(KeyDestroyedError):
+            each.open("alice", mine, b"")
+        assert each.open("bob", theirs, b"") == b"b"
+        assert each.lost().keys == ()
+    assert (ring.rewrap(), kept.removed) == (0, False)
+    assert ring.open("alice", ring.seal("alice", b"new", b""), b"") == b"new"
+
+
+def test_a_key_that_is_damaged_is_lost_alone(tmp_path: Path) -> None:
+    ring, _, kept = two_holders(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "keys.db")) as file, file:
+        file.execute("UPDATE data_key SET wrapped = zeroblob(60) WHERE owner = 'user:alice'")
+    lost = ring.lost()
+    assert [key.owner for key in lost.keys] == ["user:alice"]
+    assert isinstance(lost.fault, TamperedError)
+    assert ring.give_up(lost) == 1
+    assert not kept.removed, "it works"
+    assert ring.check() == 2
+
+
+def test_one_answer_that_was_lost_on_its_way_is_no_key_that_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ring, gone, _ = two_holders(tmp_path)
+    real, fail = gone.unwrap, [True]
+
+    def unwrap(wrapped: bytes, about: bytes) -> bytes:
+        if fail.pop() if fail else False:
+            raise KeyUnavailableError("nothing was heard")
+        return real(wrapped, about)
+
+    monkeypatch.setattr(gone, "unwrap", unwrap)
+    assert ring.lost().keys == ()
+    assert fail == []
+
+
+def test_a_key_that_was_wrapped_anew_meanwhile_is_not_given_up(tmp_path: Path) -> None:
+    ring, gone, _ = two_holders(tmp_path)
+    gone.away = True
+    lost = ring.lost()
+    gone.away = False
+    ring.rewrap()
+    assert ring.give_up(lost) == 0
+    assert ring.check() == 3
+
+
+def test_an_outer_key_of_ours_that_is_no_use_is_made_anew_once_nothing_is_under_it(tmp_path: Path) -> None:
+    sealed = ring_made_if_missing(tmp_path).seal("alice", b"a", b"")
+    (tmp_path / "keys" / "outer.json").write_bytes(b"not a key")
+    (tmp_path / "keys" / "outer.json").chmod(0o600)
+    ring = TestRingOfADataDirectory()
+    ring.data = tmp_path
+    other = ring.another(ring_of(tmp_path))
+    assert other.give_up(other.lost()) == 1
+    assert not (tmp_path / "keys" / "outer.json").exists()
+    providers(tmp_path)["file"].create()
+    assert other.rotate() == 0
+    with pytest.raises(KeyDestroyedError):
+        other.open("alice", sealed, b"")
