@@ -40,7 +40,7 @@ LOOK_S: Final = 0.25
 _SETTLED_S: Final = 1.5
 """For how long a row has been in the log when it is read: consent is known within a second."""
 _BUSY_ROWS: Final = 50
-"""New rows between two looks from which on the service has better things to do."""
+"""New rows between two looks, or while one piece is read, from which on the service has better things to do."""
 _ROWS: Final = 2_000
 _PIECES: Final = 40
 _BUSY_SHARE: Final = 0.05
@@ -255,9 +255,10 @@ class Summaries:
             self._busy_until = ended + (ended - began) / _BUSY_SHARE
             return not more
         for _ in range(_PIECES):
+            before = self._head()
             if not await self._in_thread(self._piece, _ROWS):
                 return True
-            if self._gate.version != self._consent_version:
+            if self._gate.version != self._consent_version or self._head() - before > _BUSY_ROWS:
                 return False
         return False
 

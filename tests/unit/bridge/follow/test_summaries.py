@@ -1,0 +1,64 @@
+"""The follower of the days: it catches up in long stretches, and leaves the service to what comes in meanwhile."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.follow.summaries import Summaries
+from bridge.stages.consent import ConsentGate
+from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.storage.port import Stretch
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.summaries.file import SummaryFile
+from healthsync_mqtt.summaries.preferences import Preferences
+from healthsync_mqtt.testing.log_items import item
+from healthsync_mqtt.topics.registry import TopicRegistry
+from tests.unit.bridge.follow.test_homeassistant import Broker
+
+ROWS = 5_000
+LOG = "events.db"
+
+
+class FloodedReader(SqliteLogReader):
+    """A reader of the log; so many events come in while a stretch of it is read."""
+
+    come = 0
+    #: where the loop knows the log's end to be
+    head_now = ROWS
+
+    def stretch(self, after: int, limit: int, *, look: int, user: str | None = None) -> Stretch:
+        self.head_now += self.come
+        return super().stretch(after, limit, look=look, user=user)
+
+
+@pytest.mark.parametrize(("come", "read"), [(0, ROWS), (50, ROWS), (51, 2_000)])
+async def test_a_stretch_is_the_last_one_where_events_come_in_fast(tmp_path: Path, come: int, read: int) -> None:
+    now_us, now_s = 1_790_000_000_000_000, 0.0
+    with SqliteEventLog.open(tmp_path / LOG) as log:
+        log.stage([item(f"e{number}") for number in range(ROWS)], [], now_us)
+        log.commit()
+    reader = FloodedReader.open(tmp_path / LOG)
+    reader.come = come
+    file = SummaryFile.open(tmp_path / "summaries.db")
+    preferences = Preferences(Registry.open(tmp_path / "registry.db"))
+    follower = Summaries(
+        head=lambda: reader.head_now,
+        open_reader=lambda: reader,
+        topics=TopicRegistry.load(),
+        gate=ConsentGate(),
+        shelf=Broker(),
+        preferences=preferences,
+        file=file,
+        clock_us=lambda: now_us,
+        monotonic_s=lambda: now_s,
+    )
+    try:
+        await follower.look()  # these rows are known to be there from now on
+        assert file.seq == 0
+        now_s = 2.0
+        await follower.look()
+        assert file.seq == read
+    finally:
+        await follower.close()
+        preferences.close()
