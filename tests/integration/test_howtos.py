@@ -362,6 +362,11 @@ def test_keys(begin: Begin, place: Path) -> None:
         walk.go(2)
         assert run_cli(data, "key", "status")[0]["provider"] == "file"
         assert service.running
+    (data / "keys" / "outer.json").unlink()
+    typist.swaps = swaps | {" --give-up-lost": " --give-up-lost --yes"}  # the page: it asks
+    walk.go(1)
+    with Service(data):
+        pass
     walk.done()
 
 
