@@ -16,6 +16,7 @@ from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.crossing import Crossing
 from healthsync_mqtt.storage.opening import Encryption, encryption, open_log, open_reader, seal_log
 from healthsync_mqtt.storage.port import EventLog, FormatMemory
+from healthsync_mqtt.storage.postgres.sealing import ServerSealing
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 from tests.integration.test_storage_copy import on_disk
 from tests.support.postgres import Postgres, installed
@@ -144,6 +145,36 @@ def test_a_row_that_somebody_changed_is_not_shown(server: Postgres, data: Path) 
         server.execute("DROP TABLE kept", of=data)
     with open_reader(data) as reader:
         assert _id(reader.get(1)) == "secret-id-0"
+
+
+def test_what_a_format_remembers_is_opened_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One delivery asks about one device for each thing that its source takes back: all of it was opened each time."""
+    opened = []
+    real = ServerSealing.record_again
+
+    def record_again(self: ServerSealing, whose: tuple[str, str, str], stored: bytes) -> tuple[str, str] | None:
+        opened.append(whose[1])
+        return real(self, whose, stored)
+
+    monkeypatch.setattr(ServerSealing, "record_again", record_again)
+    named = [(f"night-{number}", f"id-{number}") for number in range(5)]
+    with open_log(data, seal_new=True) as log, open_reader(data) as reader:
+
+        def found(device: str, prefix: str = "night-") -> list[tuple[str, str]]:
+            opened.clear()
+            return reader.format_records("alice", device, "zepp", prefix, 99)
+
+        log.remember(FormatMemory("alice", "watch", "zepp", None, named[:3]))
+        log.remember(FormatMemory("alice", "ring", "zepp", None, named[:1]))
+        log.commit()
+        assert (found("watch"), opened) == (named[:3], ["watch"] * 3)
+        assert (found("watch", "night-1"), opened) == (named[1:2], [])
+        log.remember(FormatMemory("alice", "watch", "zepp", None, named[3:], named[:1]))
+        log.commit()
+        assert (found("watch"), opened) == (named[1:], ["watch"] * 2)
+        assert (found("ring"), opened) == (named[:1], ["ring"])
+        assert ring_of(data).destroy("alice")
+        assert (found("watch"), found("ring")) == ([], [])
 
 
 def _id(row: Record | None) -> str:

@@ -44,6 +44,8 @@ class PostgresLogReader:
         #: How many snapshots are open, one inside another.
         self._depth = 0
         self._not_before = 0.0
+        #: what a format remembers of one device, by mark
+        self._remembered: tuple[tuple[str, str, str] | None, dict[bytes, tuple[str, str]]] = None, {}
 
     @classmethod
     def open(cls, place: ServerPlace, *, codec: BodyCodec | None = None) -> Self:
@@ -354,9 +356,17 @@ class PostgresLogReader:
         return bytes(state) if how is None else self._opener().state_again(whose, bytes(state))
 
     def _records_sealed(self, whose: tuple[str, str, str]) -> list[tuple[str, str]]:
-        rows = self._query("format_records_sealed", whose)
-        opened = (self._opener().record_again(whose, bytes(stored)) for (stored,) in rows)
-        return sorted(record for record in opened if record is not None)
+        """Only what is new since the last time is asked for and opened: one device is asked about many times."""
+        marks = [bytes(mark) for mark in self._column("format_marks", whose)]
+        known = self._remembered[1] if self._remembered[0] == whose else {}
+        found = {mark: known[mark] for mark in marks if mark in known}
+        if missing := [mark for mark in marks if mark not in known]:
+            for mark, stored in self._query("format_records_sealed", (*whose, missing)):
+                record = self._opener().record_again(whose, bytes(stored))
+                if record is not None:
+                    found[bytes(mark)] = record
+        self._remembered = whose, found
+        return sorted(found.values())
 
     def _listen(self) -> None:
         """Hear of keys that were destroyed."""

@@ -125,8 +125,12 @@ SELECT username, device, form, state, sealed FROM format_state ORDER BY username
 -- name: format_records_of_all
 SELECT username, device, form, name, id FROM format_record ORDER BY username, device, form, name, id
 
+-- name: format_marks
+SELECT mark FROM format_record_sealed WHERE username = %s AND device = %s AND form = %s
+
 -- name: format_records_sealed
-SELECT record FROM format_record_sealed WHERE username = %s AND device = %s AND form = %s
+SELECT mark, record FROM format_record_sealed
+WHERE username = %s AND device = %s AND form = %s AND mark = ANY (%s::bytea[])
 
 -- name: format_records_sealed_of_all
 SELECT username, device, form, record FROM format_record_sealed ORDER BY username, device, form
