@@ -33,14 +33,15 @@ def later(place: Path, others: Sequence[Path], known: Sequence[str]) -> list[Led
 
 
 def begin_again(data: Path, entries: Sequence[LedgerEntry], now_us: int) -> int:
-    """Begin these erasures in a directory that was put back; how many people that are. The start does them first."""
+    """Begin these erasures in a directory that was put back, and those that were under way when it was read.
+
+    How many people that are; the start does them first.
+    """
     paths = DataPaths(root=data)
     erasure_ledger.add(paths.erasures, entries)
-    if not entries:
-        return 0
     in_log: list[str] = []
-    if paths.events_db.exists():
+    if entries and paths.events_db.exists():
         with open_reader(data) as reader:
             in_log = reader.users()
     with Registry.open(paths.registry_db) as registry:
-        return recall(registry, in_log, entries, now_us)
+        return recall(registry, in_log, entries, now_us, restored=True)

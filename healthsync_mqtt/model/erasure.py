@@ -46,6 +46,9 @@ NEXT: Final = {
     ErasureStep.scrub: ErasureStep.done,
 }
 
+LEFT_THE_LOG: Final = frozenset({ErasureStep.days, ErasureStep.sinks, ErasureStep.registry})
+"""Steps of an erasure that still has the name, and for which the log has nothing of the person any more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonErasure:

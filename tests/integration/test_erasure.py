@@ -1,5 +1,8 @@
 """A person is erased over a running service: no file of the data directory has a value, an id or a name of it."""
 
+import asyncio
+import contextlib
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator
@@ -165,6 +168,59 @@ async def test_nothing_is_left_of_a_person_who_is_erased(
         assert [(row.user, row.id) for row in log.read(0, 99, history=True)] == [("bob", f"b-{n}") for n in range(6)]
     said_by_service = service.log_path.read_text()
     assert not any(each in said_by_service for each in ("marker-id", "marker-app", "marker-refused", "marker-will"))
+
+
+async def test_erased_while_events_come_a_sink_is_away_and_a_backup_is_made(
+    tmp_path: Path, peers: list[Peer5], server: InfluxDouble
+) -> None:
+    """T57. Each of them at once; then the set is put back with its keys, and the person is in none of its files."""
+    data, sets, keys, again = (tmp_path / name for name in ("data", "sets", "keys.tar", "again"))
+    with Service(data) as service:
+        for user in (WHO, "bob"):
+            typed(data, "user", "add", user, "--consent", "all")
+        watch, bob = _device(data, WHO, WATCH), _device(data, "bob", "watch")
+        typed(data, "sink", "add", "influxdb", server.url, "--name", "influx", "--no-test")
+        senders = []
+        for who in (watch, bob):
+            senders.append(peer := await Peer5.open(service.ready["mqtt"]))
+            peers.append(peer)
+            assert (await peer.connect(who)).code == 0
+            for number in range(3):
+                await peer.put(who.events, event(f"{who.user}-{number}"))
+        wait_until(lambda: len(subjects(server)) == 2, "the server has both")
+        server.always = lambda _: Reply(503)
+        service.cli("backup", "create", str(sets), "--keys", str(keys))
+
+        begun = asyncio.Event()
+
+        async def send() -> None:
+            """Until the service ends the connection."""
+            with contextlib.suppress(OSError, EOFError):
+                for number in itertools.count():
+                    await senders[0].put(watch.events, event(f"marker-late-{number}"))
+                    begun.set()
+
+        sending = asyncio.create_task(send())
+        kept = asyncio.create_task(asyncio.to_thread(service.cli, "backup", "create", str(sets)))
+        await begun.wait()
+        (said,) = await asyncio.to_thread(service.cli, "user", "erase", WHO, "--yes")
+        assert said == {"user_id": WHO, "erased": True, "pending": ["sink:influx"]}
+        await kept
+        await sending
+        assert traces(data) == []
+        late = await Peer5.open(service.ready["mqtt"])
+        peers.append(late)
+        assert (await late.connect(watch)).code != 0, "what the device still has is refused"
+        await senders[1].put(bob.events, event("bob-3"))
+    # No settings say where the sets are, so the ledger is not beside them yet.
+    with_it = ("--keys", str(keys), "--erasures", str(data / "erasures.jsonl"))
+    (put_back,) = typed(again, "restore", str(sets), *with_it)
+    assert put_back["to_erase"] == 1
+    with Service(again):
+        with open_reader(again) as log:  # it is ready: nobody was served before this
+            assert [(row.user, row.id) for row in log.read(0, 99)] == [("bob", f"bob-{n}") for n in range(3)]
+            assert log.users() == ["bob"]
+        wait_until(lambda: traces(again) == [], "its files are overwritten")
 
 
 def typed(data: Path, *words: str) -> list[Any]:

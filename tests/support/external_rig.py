@@ -1,4 +1,4 @@
-"""A Mosquitto, its bridges and devices that never stop, and the comparison of what devices were told with the logs.
+"""A broker, its bridges and devices that never stop, and the comparison of what devices were told with the logs.
 
 Devices are the real client: they delete an event when they have its receipt. Whatever is killed or cut, what a device
 was told is stored, everything it sent is stored in the end, and each event is stored once in one log.
@@ -31,6 +31,7 @@ from tests.support.history import History
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import PATIENCE_S
 from tests.support.postgres import Postgres
+from tests.support.rabbitmq import RabbitMq
 from tests.support.shifted import WallClock
 from tests.support.soak.putting_back import copy_log, put_back
 from tests.support.soak.surroundings import shown_serial
@@ -66,6 +67,8 @@ class Rig:
     ordered: bool = True
     #: All bridges write one log there, and share all messages.
     postgres: Postgres | None = None
+    #: The broker is a RabbitMQ, which speaks 3.1.1 alone.
+    rabbitmq: bool = False
     sending: bool = True
     broker: Mosquitto = field(init=False)
     clock: WallClock = field(init=False)
@@ -74,7 +77,8 @@ class Rig:
     unsure: History = field(default_factory=History)
 
     def __post_init__(self) -> None:
-        self.broker = Mosquitto(self.root)
+        names = tuple(name for name, _ in self.bridges)
+        self.broker = RabbitMq(self.root, bridges=names) if self.rabbitmq else Mosquitto(self.root)
         self.clock = WallClock(self.root / "clock")
         now = time.time_ns() // 1000
         with self.broker.registry() as registry:
@@ -86,7 +90,8 @@ class Rig:
     async def running(self) -> AsyncIterator[Proxy]:
         """Broker, proxy and bridges; devices at work while the body runs, and until all of theirs is receipted."""
         self.broker.start()
-        await self.broker.provision(*(name for name, _ in self.bridges))
+        if not self.rabbitmq:
+            await self.broker.provision(*(name for name, _ in self.bridges))
         async with Proxy(self.broker.port) as proxy:
             for name, part in self.bridges:
                 how = ["--shard", part] if part else []
@@ -143,7 +148,8 @@ class Rig:
         if self.postgres is not None:
             if name == self.bridges[0][0]:
                 self.postgres.directory(self.root / "server")
-            text = text.replace("[external]", '[external]\nshare = "all"')
+            if not any(part for _, part in self.bridges):
+                text = text.replace("[external]", '[external]\nshare = "all"')
             text += (self.root / "server" / "healthsync.toml").read_text() + "shared = true\n"
         (data / "healthsync.toml").write_text(text)
         return data
@@ -156,7 +162,7 @@ class Rig:
 
     async def _device(self, number: int) -> None:
         user = f"u{number}"
-        account = self.broker.account(f"{user}-d")
+        account = self.broker.device_account(user, "d")
         login = Credentials(
             user_id=user, device_id="d", client_id=account.client_id, username=account.username, token=account.password
         )
@@ -174,7 +180,8 @@ class Rig:
             wait_connected=False,
         )
         assert isinstance(client._transport, MqttTransport)
-        client._transport = replace(client._transport, manners=Manners(MANNERS[number % len(MANNERS)]))
+        best = OLD if self.rabbitmq else MANNERS[number % len(MANNERS)]
+        client._transport = replace(client._transport, manners=Manners(best))
         async with client:
             waiting: set[asyncio.Task[None]] = set()
             while self.sending:
@@ -200,14 +207,14 @@ class Rig:
 
     def _unsure(self, user: str) -> Device:
         """A device of QoS 0: nothing but its receipt says that a message has come."""
-        account = self.broker.account(f"{user}-d")
+        account = self.broker.device_account(user, "d")
         login = Login(client_id=account.client_id, token=account.password, user=user, device="d")
         context = tls_context(self.broker.certificates.ca_cert)
         door = Door(host="localhost", port=self.broker.port, context=context)
         rng = random.Random(self.rng.random())
         return Device(
-            login=login, history=self.unsure, rng=rng, where=lambda: door, qos=0, version=UNSURE[user],
-            silence=_RECEIPT_S,
+            login=login, history=self.unsure, rng=rng, where=lambda: door, qos=0,
+            version=4 if self.rabbitmq else UNSURE[user], silence=_RECEIPT_S,
         )  # fmt: skip
 
     async def in_order(self, messages: int) -> None:
@@ -215,7 +222,7 @@ class Rig:
         told = self.acknowledged.setdefault(ORDERED, [])
         # A loaded broker that answers late has lost nothing: only the length of the run bounds this wait.
         async with talk(replace(self.broker.address, timeout=_ANSWER_S)) as device:
-            await device.login(self.broker.account(f"{ORDERED}-d"))
+            await device.login(self.broker.device_account(ORDERED, "d"))
             goal, free, seen = len(told) + messages, len(told) + _AHEAD, dict.fromkeys(self.processes, (0, 0))
             while self.sending if not messages else len(told) < goal:
                 names = [f"{ORDERED}-{len(told) + place}" for place in range(50 if messages else 10)]
@@ -331,7 +338,7 @@ class Rig:
         stored: dict[str, list[str]] = {}
         parts = dict(self.bridges)
         for name, data in self.logs.items():
-            shard = parts[name]
+            shard = parts[name] if self.postgres is None else ""
             with open_reader(data) as reader:
                 rows = reader.read(0, 10_000_000, history=True)
             ids = [row.id for row in rows]

@@ -137,6 +137,10 @@ class Mosquitto:
     def account(self, client_id: str) -> ClientLogin:
         return ClientLogin(client_id=client_id, username=client_id, password=self.store.need(client_id, ""))
 
+    def device_account(self, user: str, device: str) -> ClientLogin:
+        """A device's login."""
+        return self.account(f"{user}-{device}")
+
     def __enter__(self) -> Self:
         return self.start()
 

@@ -17,6 +17,9 @@ from healthsync_mqtt.broker.external.hook_server import SECRET_CREDENTIAL
 from healthsync_mqtt.broker.external.identities import ADMIN, OWN, bridge_client_id
 from healthsync_mqtt.broker.external.management import Management
 from healthsync_mqtt.broker.external.plan import Plan
+from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.identity.login.tokens import MAX_LIFETIME_S
+from healthsync_mqtt.mqtt.links.port import ClientLogin
 from tests.support import child
 from tests.support.mosquitto import Mosquitto, free_port
 from tests.support.patience import PATIENCE_S
@@ -33,8 +36,9 @@ def installed() -> bool:
 class RabbitMq(Mosquitto):
     """As Mosquitto: a broker and the data directory of its bridge; tokens are passwords here."""
 
-    def __init__(self, root: Path, **external: Any) -> None:
+    def __init__(self, root: Path, *, bridges: tuple[str, ...] = (), **external: Any) -> None:
         super().__init__(root, **external)
+        self.bridges = bridges or (self.settings.bridge.id,)
         self.directory = root / "rabbitmq"
         self.hooks_port, self.management_port = free_port(), free_port()
         self.hooks: subprocess.Popen[str] | None = None
@@ -43,7 +47,7 @@ class RabbitMq(Mosquitto):
         self._home.mkdir(exist_ok=True)
         self._name = f"hs{secrets.token_hex(4)}@localhost"
         self._ports = {"ERL_EPMD_PORT": str(free_port()), "RABBITMQ_DIST_PORT": str(free_port())}
-        for name in (*(each.client_id for each in OWN), bridge_client_id(self.settings.bridge.id)):
+        for name in (*(each.client_id for each in OWN), *map(bridge_client_id, self.bridges)):
             self.store.ensure(name)
 
     def render(self) -> Path:
@@ -93,13 +97,20 @@ class RabbitMq(Mosquitto):
         """Run ``healthsync auth serve``."""
         command = [
             *HEALTHSYNC, "auth", "serve", "--data", str(self.data), "--port", str(self.hooks_port),
-            "--rabbitmq", f"http://127.0.0.1:{self.management_port}", "--json",
+            "--rabbitmq", f"http://127.0.0.1:{self.management_port}", "--bridges", ",".join(self.bridges), "--json",
         ]  # fmt: skip
         with (self.root / "hooks.log").open("ab") as log:
             self.hooks = child.lasting(child.start(command, stdout=subprocess.PIPE, stderr=log, text=True))
         assert self.hooks.stdout
         with self.hooks.stdout as ready:  # it says this one line
             assert ready.readline(), (self.root / "hooks.log").read_text()[-2000:]
+
+    def device_account(self, user: str, device: str) -> ClientLogin:
+        """A device's login: its token, of a day."""
+        with self.registry() as registry:
+            found = registry.device(user, device)
+        token = DataDirectory(self.data).device_identity(found, lifetime_s=MAX_LIFETIME_S)["token"]
+        return ClientLogin(client_id=found.client_id, username=found.client_id, password=token)
 
     def end(self, number: int = signal.SIGTERM) -> None:
         if self.process is not None and self.process.poll() is None:

@@ -34,6 +34,8 @@ class ServerPlan:
     #: every connection of the service ended by the server
     cuts: int = 50
     full_disks: int = 2
+    #: the rows on the server are sealed
+    sealed: bool = False
 
     def faults(self) -> list[str]:
         """All of them in an order that the seed decides."""
@@ -95,6 +97,9 @@ async def soak(plan: ServerPlan, directory: Path, say: Callable[[str], None]) ->
             disk = postgres.root / "small"
             disk = disk if stack.enter_context(small_disk(disk)) else None
         data = postgres.directory(directory / "data", disk=disk)
+        if plan.sealed:
+            with (data / "healthsync.toml").open("a") as settings:
+                settings.write('encryption = "rows"\n')
         run = Soak(data=data, rng=rng, say=say)
         server = Server(postgres, disk)
         try:
@@ -116,12 +121,18 @@ async def soak(plan: ServerPlan, directory: Path, say: Callable[[str], None]) ->
     return outcome([run], [])
 
 
-async def soak_shared(plan: ServerPlan, bridges: int, directory: Path, say: Callable[[str], None]) -> Rig:
-    """The same where so many bridges write one log and share all messages of a Mosquitto; no disk is filled."""
+async def soak_shared(
+    plan: ServerPlan, bridges: int, directory: Path, say: Callable[[str], None], *, rabbitmq: bool = False
+) -> Rig:
+    """The same where so many bridges write one log; no disk is filled.
+
+    They share all messages of a Mosquitto, or each has a part of the users of a ``rabbitmq``.
+    """
     rng = random.Random(plan.seed)
     names = ["main", *(f"bridge-{number}" for number in range(2, bridges + 1))]
+    parts = [(name, f"{number}/{bridges}" if rabbitmq else "") for number, name in enumerate(names, 1)]
     with Postgres() as postgres:
-        rig = Rig(root=directory, rng=rng, bridges=[(name, "") for name in names], ordered=False, postgres=postgres)
+        rig = Rig(root=directory, rng=rng, bridges=parts, ordered=False, postgres=postgres, rabbitmq=rabbitmq)
         async with rig.running():
             for number, fault in enumerate(plan.faults(), 1):
                 if fault == "kill":
@@ -144,16 +155,22 @@ def main() -> int:
     parser.add_argument("--cuts", type=int, default=50, help="all connections ended by the server (default 50)")
     parser.add_argument("--full-disks", type=int, default=2, help="no room for the tables (default 2)")
     parser.add_argument("--bridges", type=int, default=1, help="so many share it, on a Mosquitto (default 1: none)")
+    parser.add_argument("--rabbitmq", action="store_true", help="on a RabbitMQ, each with a part of the users")
+    parser.add_argument("--sealed", action="store_true", help="the rows on the server are sealed (of one service)")
     parser.add_argument("--seed", type=int, help="repeat the random choices of a run")
     asked = parser.parse_args()
+    if asked.sealed and asked.bridges > 1:
+        parser.error("a log that bridges share is not sealed")
     seed = secrets.randbelow(1 << 32) if asked.seed is None else asked.seed
     say(f"SEED={seed}")
     plan = ServerPlan(
-        seed=seed, kills=asked.kills, server_kills=asked.server_kills, cuts=asked.cuts, full_disks=asked.full_disks
-    )
+        seed=seed, kills=asked.kills, server_kills=asked.server_kills, cuts=asked.cuts, full_disks=asked.full_disks,
+        sealed=asked.sealed,
+    )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="soak-") as directory:
         if asked.bridges > 1:
-            rig = asyncio.run(soak_shared(replace(plan, full_disks=0), asked.bridges, Path(directory), say))
+            plan = replace(plan, full_disks=0)
+            rig = asyncio.run(soak_shared(plan, asked.bridges, Path(directory), say, rabbitmq=asked.rabbitmq))
             for line in [*(f"{name:16} {count}" for name, count in rig.faults.items()), *rig.violations]:
                 say(line)
             say(f"{len(rig.violations)} violations")

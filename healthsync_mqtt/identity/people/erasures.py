@@ -82,6 +82,11 @@ class ErasureBook:
         assert found is not None
         return found
 
+    def begin_again(self, erasure: PersonErasure) -> None:
+        """Something that a step had been through was put back as it was before: the first step is next."""
+        with self._tables.write(quiet=True):
+            self._tables.update("erasures", erasure.id, {"step": ErasureStep.ledger.value})
+
     def users(self) -> dict[str, int]:
         """Everybody whom the registry knows, removed ones too, and since when."""
         return dict(self._tables.tuples(_SQL["every_user"]))

@@ -8,7 +8,11 @@ import pytest
 from bridge.jobs import erasures
 from healthsync_mqtt.adapters.cloud import Tokens
 from healthsync_mqtt.adapters.links import LinkBook
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cloud_links.former_links import PartingBook
+from healthsync_mqtt.identity import erasure_ledger
+from healthsync_mqtt.identity.erasure_recall import recall
+from healthsync_mqtt.model.erasure import ErasureStep
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.testing.log_items import NOW_US, item
 
@@ -73,6 +77,38 @@ def test_a_restored_backup_is_erased_again_before_it_serves(filled: Path, tmp_pa
     assert traces(restored) == []
     (newer,) = lines("restore", str(place), "--data", str(tmp_path / "newer"), "--set", later["set"])
     assert newer["to_erase"] == 0
+
+
+def test_a_set_that_was_made_while_somebody_was_erased_is_erased_from_the_beginning(
+    filled: Path, tmp_path: Path, lines
+) -> None:
+    """Its log was read before the rows went, its registry when the erasure had gone on, after them."""
+    place, keys, restored = tmp_path / "backups", tmp_path / "keys.tar", tmp_path / "restored"
+    with DataDirectory(filled).changing() as change:
+        erasure = change.registry.erase("marker-zoe", NOW_US)
+        while erasure.step is not ErasureStep.sinks:
+            erasure = change.registry.erasures.advance(erasure, NOW_US)
+    erasure_ledger.add(filled / "erasures.jsonl", [erasure_ledger.entry(erasure.id, "marker-zoe", NOW_US)])
+    lines("backup", "create", str(place), "--keys", str(keys))
+    (said,) = lines("restore", str(place), "--data", str(restored), "--keys", str(keys))
+    assert said["to_erase"] == 1
+    (user,) = lines("user", "erase", "marker-zoe", "--yes", "--data", str(restored))  # as a start does
+    assert user["erased"] is True
+    assert traces(restored) == []
+
+
+def test_an_older_log_under_an_erasure_that_has_left_it_is_erased_again(filled: Path) -> None:
+    with DataDirectory(filled).registry() as registry:
+        erasure = registry.erase("marker-zoe", NOW_US)
+        entries = [erasure_ledger.entry(erasure.id, "marker-zoe", NOW_US)]
+        erasure_ledger.add(filled / "erasures.jsonl", entries)
+        entries = erasure_ledger.read(filled / "erasures.jsonl")
+        for in_log, step, begun in (([], ErasureStep.days, 0), (["marker-zoe"], ErasureStep.ledger, 1)):
+            while erasure.step is not ErasureStep.days:
+                erasure = registry.erasures.advance(erasure, NOW_US)
+            assert recall(registry, in_log, entries, NOW_US) == begun
+            (found,) = registry.erasures.open()
+            assert (found.step, found.id) == (step, erasure.id)
 
 
 def test_a_ledger_from_elsewhere_is_taken(filled: Path, tmp_path: Path, lines) -> None:
