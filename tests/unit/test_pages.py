@@ -94,14 +94,14 @@ def test_every_room_is_on_the_page_about_architecture() -> None:
 
 
 def test_the_words_of_the_rooms_are_in_the_glossary() -> None:
-    words = {word.strip() for entry in re.findall(r"^\| \*\*(.+?)\*\*", read("docs/glossary.md"), re.MULTILINE)
-             for word in entry.split(",")}  # fmt: skip
+    entries = re.findall(r"^\| \*\*(.+?)\*\*", read("docs/glossary.md"), re.MULTILINE)
+    words = {word.strip() for entry in entries for word in entry.split(",")}
     assert words >= {
         *("adapter", "gateway", "bridge", "sink", "batch", "receipt", "delivery", "template", "topic filter"),
         *("decode", "authorise", "journal", "acknowledge", "publish", "ship", "quarantine", "consent", "presence"),
         *("stored", "duplicate", "rejected", "failed", "epoch", "seq", "cursor", "birth", "will"),
     }
-    assert sorted(words, key=str.lower)[:3] == ["acknowledge", "adapter", "app"]
+    assert entries == sorted(entries, key=str.lower)
 
 
 def test_the_tree_is_written_as_editorconfig_says() -> None:
