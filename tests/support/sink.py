@@ -17,6 +17,7 @@ from healthsync_mqtt.sinks.shipper import Shipper, SinkPhase
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.port import Item
 from tests.support.influx_double import InfluxDouble
+from tests.support.patience import PATIENCE_S
 
 NOW_US = 1_790_000_000_000_000
 
@@ -27,7 +28,7 @@ class Rig:
     def __init__(
         self, path: Path, url: str = "http://127.0.0.1:9", server: LineServer | None = None, **values: Any
     ) -> None:
-        self.config = InfluxConfig(**{"name": "main", "url": url, "flush_s": 0.0, "timeout_s": 5.0} | values)
+        self.config = InfluxConfig(**{"name": "main", "url": url, "flush_s": 0.0, "timeout_s": PATIENCE_S} | values)
         self.log = MemoryEventLog()
         self.ledger = SinkLedger.open(path / "main.db", budget=self.config.series_budget)
         self.now = 0.0
