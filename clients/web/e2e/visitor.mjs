@@ -63,8 +63,12 @@ export class Visitor {
     this.size = size;
     this.at = at;
     this.faults = [];
+    this.offline = false;
     page.on("console", (message) => {
-      if (["error", "warning"].includes(message.type())) this.faults.push(`console: ${message.text()}`);
+      if (!["error", "warning"].includes(message.type())) return;
+      // What the browser itself says of each request that does not get through.
+      if (this.offline && message.text().includes("net::ERR_INTERNET_DISCONNECTED")) return;
+      this.faults.push(`console: ${message.text()}`);
     });
     page.on("pageerror", (error) => this.faults.push(`script: ${error.message}`));
     page.on("request", (request) => {
@@ -87,6 +91,16 @@ export class Visitor {
       location.hash = to;
     }, hash);
     await this.page.waitForSelector(ready);
+  }
+
+  async setOffline(offline) {
+    this.offline = offline;
+    await this.context.setOffline(offline);
+  }
+
+  async resize(size) {
+    this.size = size;
+    await this.page.setViewportSize(SIZES[size]);
   }
 
   /** Nothing is wrong with what is open now. */

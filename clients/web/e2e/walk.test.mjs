@@ -6,4 +6,6 @@ import "./organisation.mjs";
 import "./others.mjs";
 import "./strap.mjs";
 import "./offline.mjs";
+import "./no_network.mjs";
+import "./first_api.mjs";
 import "./baseline.mjs";
