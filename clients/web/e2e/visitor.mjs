@@ -66,8 +66,8 @@ export class Visitor {
     this.offline = false;
     page.on("console", (message) => {
       if (!["error", "warning"].includes(message.type())) return;
-      // What the browser itself says of each request that does not get through.
-      if (this.offline && message.text().includes("net::ERR_INTERNET_DISCONNECTED")) return;
+      // What the browser itself says of each request that does not get through, to the service or past its worker.
+      if (this.offline && message.text().startsWith("Failed to load resource: net::ERR_")) return;
       this.faults.push(`console: ${message.text()}`);
     });
     page.on("pageerror", (error) => this.faults.push(`script: ${error.message}`));

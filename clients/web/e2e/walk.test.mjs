@@ -8,4 +8,5 @@ import "./strap.mjs";
 import "./offline.mjs";
 import "./no_network.mjs";
 import "./first_api.mjs";
+import "./data.mjs";
 import "./baseline.mjs";
