@@ -29,8 +29,10 @@ class Pace:
         """A part is durable, which took so long from its first row on."""
         self._next_at = now + min(_MOST_S, took_s * _SHARE)
 
+    def others_send(self, now: float) -> bool:
+        """Whether somebody may notice how long a part takes."""
+        return now - self._others_at <= _OTHERS_S
+
     def wait_s(self, now: float) -> float:
         """Seconds until the next part may be written; 0: now."""
-        if now - self._others_at > _OTHERS_S:
-            return 0.0
-        return max(0.0, self._next_at - now)
+        return max(0.0, self._next_at - now) if self.others_send(now) else 0.0

@@ -51,6 +51,8 @@ log = get_logger("bridge")
 
 PART_EVENTS: Final = 100
 """Events of a long message in one commit, as long as it takes to write them nobody else is acknowledged."""
+LONE_PART_EVENTS: Final = 500
+"""The same where nobody else sends: each commit waits for the disk, so large parts are stored in half of the time."""
 _AHEAD: Final = 2 * GROUP_EVENTS
 """Work of commits that waits before no more is read of who has much, or decoded: it would only take time from them."""
 _RETRY_FIRST_S = 0.1
@@ -284,6 +286,8 @@ class Pipeline:
         if form != OWN_FORM and decoded.total > PART_EVENTS:
             self._waiting.append_long(Instalments(delivery, decoded, chore))
         else:
+            if form != OWN_FORM:
+                self._pace.others(self._loop.time())
             self._waiting.append(waiting_for(delivery, self.gate.screen(decoded, origin.user, now_us), chore))
         return more
 
@@ -390,13 +394,16 @@ class Pipeline:
             self._resting = self._loop.call_later(wait_s, self._rested)
         return bool(wait_s)
 
+    def _part_events(self) -> int:
+        return PART_EVENTS if self._pace.others_send(self._loop.time()) else LONE_PART_EVENTS
+
     def _rested(self) -> None:
         self._resting = None
         self._schedule()
 
     def _next_group(self) -> Group:
         """As many deliveries as a commit may have and at least one or a part of one, and every chore."""
-        most = PART_EVENTS if self._waiting.long_work and not self._rests() else 0
+        most = self._part_events() if self._waiting.long_work and not self._rests() else 0
         chores, group = self._chores.take(), self._waiting.take(GROUP_EVENTS, GROUP_BYTES, most)
         chores += [chore for _, _, _, chore, _ in group if chore is not None]
         if group and group[-1].of is not None:

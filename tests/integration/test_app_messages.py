@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from bridge.pipeline import PART_EVENTS
+from bridge.pipeline import LONE_PART_EVENTS
 from healthsync_mqtt.broker.embedded.backpressure import Hold
 from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Property, Puback, Publish
@@ -43,7 +43,7 @@ async def test_a_long_message_is_one_delivery_in_commits_of_few_events(house: Ho
     assert len(sent) > 1_200_000
     await peer.put(topic(who), sent)
     assert len(house.stored("alice")) == 3 * minutes_of(1_200_000)
-    assert house.counters.commits - commits >= 3 * minutes_of(1_200_000) // PART_EVENTS
+    assert house.counters.commits - commits >= 3 * minutes_of(1_200_000) // LONE_PART_EVENTS
     assert house.counters.messages_stored == 1
     await peer.put(topic(who), sent)
     assert house.counters.duplicate == 3 * minutes_of(1_200_000)

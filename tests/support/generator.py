@@ -276,6 +276,7 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
         "p50_ms": percentile(latencies, 0.5) * 1000,
         "p99_ms": percentile(latencies, 0.99) * 1000,
         "max_ms": max(latencies) * 1000,
+        **({"latencies": latencies} if task.get("latencies") else {}),
         "generator_cpu": cpu / seconds,
     }
 

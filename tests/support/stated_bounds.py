@@ -13,6 +13,7 @@ STATED: Final[dict[str, str]] = {
     "commit.felt": "bridge.backlog:MUCH",
     "commit.little": "bridge.backlog:LIGHT",
     "commit.part": "bridge.pipeline:PART_EVENTS",
+    "commit.part.alone": "bridge.pipeline:LONE_PART_EVENTS",
     "commit.bytes": "bridge.group:GROUP_BYTES",
     "router.messages": "healthsync_mqtt.broker.embedded.router:_MOST_BEHIND",
     "router.bytes": "healthsync_mqtt.broker.embedded.router:_MOST_BYTES_BEHIND",

@@ -31,16 +31,16 @@ _LARGEST_FILTER_LOG2 = 30
 class Tuning:
     """Sizes of the index. The defaults are measured; tests use small ones to reach every state."""
 
-    #: Rows in the dictionary before they become a block and a run; two commits in so many rows are some 6 ms slower.
-    rows_per_block: int = 8192
+    #: Rows in the dictionary before they become a block and a run; two commits in so many rows are some 2 ms slower.
+    rows_per_block: int = 2048
     #: Commits between two blocks of an older log that are put on their shelves.
     commits_per_old_block: int = 16
     #: Runs of a level that are merged into one of the next.
     runs_per_level: int = 16
     #: One step of upkeep (a slice of a merge and a part of the filter) is done for so many staged rows.
-    rows_per_step: int = 512
+    rows_per_step: int = 128
     #: Identities that one merge step moves. A row is moved once per level, so this is 4 levels' worth.
-    moves_per_step: int = 2048
+    moves_per_step: int = 512
     #: Size of the first filter; the following ones are 4 times larger, up to 2**30 bits (67 million rows).
     first_filter_log2: int = 24
     #: Rows before the filter is saved again, at least; more for a large filter.

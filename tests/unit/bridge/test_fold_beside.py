@@ -11,7 +11,7 @@ from bridge.decode.delivery import decode
 from bridge.decoder.frames import ReadRequest
 from bridge.decoder.process import ReaderProcess
 from bridge.folds import Folds
-from bridge.pipeline import PART_EVENTS
+from bridge.pipeline import LONE_PART_EVENTS
 from healthsync_mqtt.formats.port import AppMessage, Fold, Gone, Made
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.event import Decoded
@@ -142,6 +142,6 @@ async def test_a_commit_of_very_much_is_written_in_small_portions(form: Names, m
         bench.pipeline.submit([message(bench, {"name": "all", "names": [f"n{n}" for n in range(6_200)]})])
         await bench.settle()
         assert sum(sizes) == 6_200
-        assert max(sizes) <= PART_EVENTS
+        assert max(sizes) <= LONE_PART_EVENTS
     finally:
         bench.close()

@@ -22,6 +22,7 @@ def test_where_nobody_else_sends_nothing_waits() -> None:
     pace.others(10.01)
     assert pace.wait_s(10.01) == pytest.approx(0.14)
     assert pace.wait_s(14.0) == 0
+    assert [pace.others_send(now) for now in (10.01, 12.0, 12.02)] == [True, True, False]
 
 
 def test_a_slow_disk_makes_no_message_wait_for_ever() -> None:

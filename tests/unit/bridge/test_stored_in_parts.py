@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.jobs.release import Release
-from bridge.pipeline import PART_EVENTS
+from bridge.pipeline import LONE_PART_EVENTS, PART_EVENTS
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.formats.port import AppMessage, Fold, Gone, Made, RefusedRecord
@@ -60,6 +60,8 @@ def form(monkeypatch: pytest.MonkeyPatch) -> Series:
     series = Series()
     monkeypatch.setattr("bridge.pipeline.FORMATS", {"series": series})
     monkeypatch.setattr("bridge.jobs.release.FORMATS", {"series": series})
+    # Few events are many parts, whether others send or not; what each of the two comes to has a test of its own.
+    monkeypatch.setattr("bridge.pipeline.LONE_PART_EVENTS", PART_EVENTS)
     return series
 
 
@@ -110,6 +112,39 @@ async def test_a_long_message_is_stored_in_parts_and_acknowledged_after_the_last
         assert (found["messages_stored"], found["messages_received"], found["stored"]) == (1, 1, MANY)
         assert bench.pipeline.backlog == 0
         assert bench.balanced()
+    finally:
+        bench.close()
+
+
+@pytest.mark.parametrize("other", ["an event", "a short message of an app"])
+async def test_parts_are_large_where_nobody_else_sends_and_small_from_when_somebody_does(
+    monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    monkeypatch.setattr("bridge.pipeline.LONE_PART_EVENTS", LONE_PART_EVENTS)
+    bench = Bench()
+    rows, phone, watch = Rows(bench.log), bench.source(), bench.source()
+    sent = event("w"), {"name": "w", "n": 1}
+
+    class Sends:
+        """After the second commit, once."""
+
+        def committed(self, _: object) -> None:
+            if bench.log.commits == 2:
+                made = delivery(watch, 1, sent[0]) if other == "an event" else message(watch, sent[1], device="scale")
+                bench.pipeline.submit([made])
+                bench.log.gate.clear()
+
+    bench.pipeline._observers += (Sends(),)
+    try:
+        bench.pipeline.submit([message(phone, {"name": "a", "n": 4 * LONE_PART_EVENTS})])
+        await until(lambda: not bench.log.gate.is_set() and not bench.pipeline._aside.lines)
+        bench.log.gate.set()
+        await bench.settle()
+        sizes = [len(items) for items, _ in rows.staged if items[0].startswith("a-")]
+        assert sizes[:2] == [LONE_PART_EVENTS] * 2
+        assert set(sizes[3:]) == {PART_EVENTS}
+        assert sum(sizes) == 4 * LONE_PART_EVENTS
+        assert (phone.tokens, watch.tokens) == ([1], [1])
     finally:
         bench.close()
 

@@ -1,11 +1,12 @@
 """What many rows cost the index at once is spread over commits, and is right in every state between them."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
 
-from healthsync_mqtt.storage.sqlite.index import Filter
+from healthsync_mqtt.storage.sqlite.index import Filter, Tuning
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.testing.log_items import NOW_US, item
 from tests.unit.storage.conftest import SMALL
@@ -98,3 +99,34 @@ def test_after_an_end_between_run_and_block_commits_without_a_new_row_make_no_em
     assert log._connection.execute("SELECT count(*) FROM identity_run WHERE last_seq < first_seq").fetchall() == [(0,)]
     assert log.stage([item(f"e{n}") for n in range(known + 9)], [], NOW_US)[-1] == known + 9
     assert log.commit() == known + 9
+
+
+@pytest.mark.parametrize(
+    ("tuning", "most"),
+    [
+        pytest.param(Tuning(), 260_000, id="runs and blocks"),
+        pytest.param(Tuning(rows_per_block=256, runs_per_level=2), 90_000, id="merges"),
+    ],
+)
+def test_no_commit_of_a_hundred_rows_is_much_work_for_what_thousands_before_it_owe(
+    tmp_path: Path, tuning: Tuning, most: int
+) -> None:
+    with SqliteEventLog.open(tmp_path / "events.db", tuning=tuning) as log:
+        steps = 0
+
+        def counted() -> bool:
+            nonlocal steps
+            steps += 100
+            return False
+
+        log._connection.set_progress_handler(counted, 100)
+        work = []
+        for commit in range(90):
+            log.stage([item(f"e{commit}.{n}") for n in range(100)], [], NOW_US)
+            steps = 0
+            log.commit()
+            work.append(steps)
+        (merged,) = log._connection.execute("SELECT max(level) FROM identity_run").fetchone()
+    assert sum(work) > 400_000, "steps of SQLite are counted"
+    assert max(work) < most
+    assert bool(merged) == (tuning.runs_per_level == 2)
