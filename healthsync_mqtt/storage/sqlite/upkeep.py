@@ -2,7 +2,8 @@
 
 Everything runs inside the commit's transaction and is mostly one SQL statement, so the interpreter is free meanwhile.
 A failed commit undoes it; the index is then read again from what is committed. What many rows cost at once is spread:
-the filter takes each commit's rows, and of a full dictionary one commit makes the run and the next one the block.
+the filter takes each commit's rows, and of a full dictionary one commit makes the run and a later one the block, with
+rows of others between them: whoever waits for the one seldom waits for both.
 """
 
 from itertools import islice
@@ -29,6 +30,8 @@ class Upkeep:
         self._in_filter = 0
         #: The last of the rows that have a run and no block yet; 0 when there are none.
         self._blockless = 0
+        #: Rows that were staged since it was made; the block is made when they pay for a step.
+        self._since_run = 0
         #: Whether the dictionary has those, too.
         self._run_read = False
         #: What the rows since the last run are, and those of the run that has no block; None: it is not known.
@@ -64,8 +67,10 @@ class Upkeep:
         """
         self._feed_filter()
         flushed = False
+        self._since_run += staged_rows
         if self._blockless:
-            self._add_block()
+            if self._since_run >= self._tuning.rows_per_step:
+                self._add_block()
         elif len(self._index.recent) >= self._tuning.rows_per_block:
             self._add_run(head)
             flushed = True
@@ -99,7 +104,7 @@ class Upkeep:
         first = self._index.indexed_through + 1
         run = fetch_value(self._connection, SQL["add_run"], (0, first, head, None))
         fetch(self._connection, SQL["fill_run"], (run, first, head))
-        self._blockless = head
+        self._blockless, self._since_run = head, 0
         self._block_tally, self.tally = self.tally, {}
         for level, first_seq, last_seq in fetch(self._connection, SQL["full_level"], (self._tuning.runs_per_level,)):
             target = fetch_value(self._connection, SQL["add_run"], (level + 1, first_seq, last_seq, 0))

@@ -130,3 +130,18 @@ def test_no_commit_of_a_hundred_rows_is_much_work_for_what_thousands_before_it_o
     assert sum(work) > 400_000, "steps of SQLite are counted"
     assert max(work) < most
     assert bool(merged) == (tuning.runs_per_level == 2)
+
+
+def test_a_block_comes_some_rows_after_its_run_so_that_nobody_waits_for_both(tmp_path: Path) -> None:
+    made: list[tuple[int, int]] = []
+    with SqliteEventLog.open(tmp_path / "events.db", tuning=Tuning(rows_per_block=8, rows_per_step=4)) as log:
+        before = rows(log)
+        for n in range(1, 60):
+            log.stage([item(f"e{n}")], [], NOW_US)
+            log.commit()
+            after = rows(log)
+            made += [(n, kind) for kind in (0, 1) if after[kind] > before[kind]]
+            before = after
+    blocks, runs = ([n for n, kind in made if kind == which] for which in (0, 1))
+    assert len(blocks) > 5
+    assert [block - run for run, block in zip(runs, blocks, strict=False)] == [4] * len(blocks)
