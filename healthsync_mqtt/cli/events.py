@@ -24,7 +24,6 @@ app.command("history")(history)
 app.command("stats")(stats)
 
 _PAGE = 1000
-_MOST_AT_ONCE = 16_000
 _POLL_S = 0.25
 User = Annotated[str | None, typer.Option(help="Only this user's events.", autocompletion=completion.users)]
 Type = Annotated[str | None, typer.Option(help="Only this type (aliases too).", autocompletion=completion.types)]
@@ -74,10 +73,12 @@ def list_events(
         asked: dict[str, Any] = {"user": user, "type": wanted, "since_us": since_us, "history": history}
         after = printed = 0
         if limit is not None:
-            printed = _print(_last(log, choice, limit, **asked), json=json)
-        while limit is None and (page := log.read(after, _PAGE, **asked, **choice.rows)):
-            after = page[-1].seq
-            printed += _print(filter(choice.__contains__, page), json=json)
+            printed = _print(log.read(0, limit, newest=True, **asked, **choice.rows), json=json)
+        # The first that is found is shown at once, however long others are looked for.
+        size = _PAGE if choice.contents is None else 1
+        while limit is None and (page := log.read(after, size, **asked, **choice.rows)):
+            after, size = page[-1].seq, min(2 * size, _PAGE)
+            printed += _print(page, json=json)
         if not printed and not json:
             output.say("no such events")
 
@@ -154,7 +155,7 @@ def _follow(  # noqa: PLR0917  # what is asked for
     head = log.head()
     printed = 0
     if lines:
-        first = _last(log, choice, min(lines, count or lines), most=_LOOKED_BACK, user=user, type=type_)
+        first = _last(log, choice, min(lines, count or lines), user=user, type=type_)
         _print(first, json=json)
         printed = len(first)
         head = max(head, first[-1].seq) if first else head
@@ -172,19 +173,12 @@ def _follow(  # noqa: PLR0917  # what is asked for
             time.sleep(_POLL_S)
 
 
-def _last(log: LogReader, choice: Choice, limit: int, *, most: int | None = None, **asked: Any) -> list[Record]:
-    """The last events that are wanted, read backwards; of at most so many rows that the log can tell apart."""
-    found: list[Record] = []
-    before: int | None = None
-    size, looked = limit if choice.everything else _PAGE, 0
-    while len(found) < limit and (most is None or looked < most):
-        page = log.read(0, size, newest=True, before=before, **asked, **choice.rows)
-        if not page:
-            break
-        before, looked = page[0].seq, looked + len(page)
-        found[:0] = [record for record in page if record in choice]
-        size = min(4 * size, _MOST_AT_ONCE)
-    return found[-limit:] if limit else []
+def _last(log: LogReader, choice: Choice, limit: int, **asked: Any) -> list[Record]:
+    """The last events that are wanted, among the last rows: who follows the log does not wait for older ones."""
+    if choice.contents is None:
+        return log.read(0, limit, newest=True, **asked, **choice.rows)
+    page = log.read(0, _LOOKED_BACK, newest=True, **asked, **(choice.rows | {"contents": None}))
+    return [record for record in page if record in choice][-limit:]
 
 
 def _print(records: Iterable[Record], *, json: bool) -> int:

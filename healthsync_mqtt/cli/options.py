@@ -17,7 +17,7 @@ from healthsync_mqtt.config.names import did_you_mean, nearest
 from healthsync_mqtt.errors import ConfigError, UsageError
 from healthsync_mqtt.identity.people.names import ALL, EVERY
 from healthsync_mqtt.model.catalogue import CATALOGUE, resolve
-from healthsync_mqtt.model.choice import Choice, ValueRange
+from healthsync_mqtt.model.choice import Choice, Contents, ValueRange
 from healthsync_mqtt.model.event_type import Sensitivity
 from healthsync_mqtt.model.times import iso, micros
 
@@ -308,11 +308,10 @@ def chosen(  # noqa: PLR0917  # one an option
     found = None if value is None else ValueRange.of(value)
     if value is not None and found is None:
         raise UsageError(f"{value!r} is no range of numbers", hint="write it like bpm:100..180, bpm:100.. or ..50")
+    contents = Contents(provider=provider, app=app, value=found)
     return Choice(
         until_us=None if until is None else moment(until, now),
         device=device,
-        provider=provider,
-        app=app,
-        value=found,
         version=version,
+        contents=None if contents == Contents() else contents,
     )

@@ -64,43 +64,52 @@ def one_word(provider: object) -> object:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """Rows that started before ``until_us``, of this device, provider, app and version, with a number in a range.
+class Contents:
+    """What rows say inside: who they come from, which app made them, and a number in a range. None: whatever it is.
 
-    None: whatever it is. ``provider``: whom an adapter fetched it from, or what the event itself says, in any word.
+    ``provider``: whom an adapter fetched it from, or what the event itself says, in any word.
+    """
+
+    provider: str | None = None
+    app: str | None = None
+    value: ValueRange | None = None
+
+    def __contains__(self, record: Record) -> bool:
+        body = _parse(record.body) if record.body else {}
+        source = body.get("source") or {}
+        return (
+            self.is_from(record.provider, source.get("provider"))
+            and self.app in {None, source.get("app")}
+            and (self.value is None or self.value.holds(record.type, body.get("value")))
+        )
+
+    def is_from(self, *providers: object) -> bool:
+        """Whether one of these is the provider that is asked for."""
+        return self.provider is None or one_word(self.provider) in map(one_word, providers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Rows that started before ``until_us``, of this device and version, that say inside what is asked for.
+
+    None: whatever it is.
     """
 
     until_us: int | None = None
     device: str | None = None
-    provider: str | None = None
-    app: str | None = None
     version: int | None = None
-    value: ValueRange | None = None
-
-    @property
-    def everything(self) -> bool:
-        """Whether nothing is left out."""
-        return self == Choice()
-
-    def _is_from(self, *providers: object) -> bool:
-        return self.provider is None or one_word(self.provider) in map(one_word, providers)
+    contents: Contents | None = None
 
     @property
     def rows(self) -> dict[str, Any]:
-        """What of it a reader of the log can choose by itself (``LogReader.read``)."""
-        return {"until_us": self.until_us, "device": self.device, "version": self.version}
+        """What a reader of the log chooses by (``LogReader.read``)."""
+        return {
+            "until_us": self.until_us, "device": self.device, "version": self.version, "contents": self.contents,
+        }  # fmt: skip
 
     def __contains__(self, record: Record) -> bool:
         if self.until_us is not None and record.start_us >= self.until_us:
             return False
         if self.device not in {None, record.device} or self.version not in {None, record.version}:
             return False
-        if self.provider is None and self.app is None and self.value is None:
-            return True
-        body = _parse(record.body) if record.body else {}
-        source = body.get("source") or {}
-        return (
-            self._is_from(record.provider, source.get("provider"))
-            and self.app in {None, source.get("app")}
-            and (self.value is None or self.value.holds(record.type, body.get("value")))
-        )
+        return self.contents is None or record in self.contents

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any, Self
 
+from healthsync_mqtt.model.choice import Contents
 from healthsync_mqtt.model.event import LATEST
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.latest_version import Held, version_after
@@ -322,6 +323,7 @@ class MemoryLogReader:
         until_us: int | None = None,
         device: str | None = None,
         version: int | None = None,
+        contents: Contents | None = None,
     ) -> list[Record]:
         """See ``port.LogReader.read``."""
         tables = self._committed
@@ -336,6 +338,7 @@ class MemoryLogReader:
             and version in {None, record.version}
             and (history or record.seq not in tables.superseded)
             and record.body
+            and (contents is None or record in contents)
         ]
         return rows[max(len(rows) - limit, 0) :] if newest else rows[:limit]
 

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, Self, TypedDict
 
+from healthsync_mqtt.model.choice import Contents
 from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.event import Event, Rejection
 from healthsync_mqtt.model.origin import Origin
@@ -259,6 +260,7 @@ class LogReader(Protocol):
         until_us: int | None = None,
         device: str | None = None,
         version: int | None = None,
+        contents: Contents | None = None,
     ) -> list[Record]:
         """At most ``limit`` rows with seq > ``after`` in log order; with ``newest`` the last ones instead of the first.
 
@@ -266,6 +268,8 @@ class LogReader(Protocol):
 
         ``since_us`` and ``until_us`` (which is not in it) compare with the start time. Rows that a later row supersedes
         are left out unless ``history``; a tombstone that is the latest row of its id is kept. Purged rows are left out.
+
+        ``contents`` is what rows say inside: which may have to be found among all others.
         """
 
     def counts(

@@ -24,6 +24,7 @@ PURGED: Final = 2
 _REFUSED: Final = b"\x03"
 _STATE: Final = b"\x04"
 _RECORD: Final = b"\x05"
+_SKETCH: Final = b"\x06"
 NO_END: Final = -(2**63)
 _pack: Final = msgspec.msgpack.encode
 
@@ -129,12 +130,28 @@ class Sealing:
         name, event_id = msgspec.msgpack.decode(content)
         return name, event_id
 
+    def sketch(self, user: str, block: int, sketch: bytes) -> bytes:
+        """What the user's rows of a block hold, roughly."""
+        return self.codec.encode(user, sketch, self._sketched(user, block))
+
+    def sketch_again(self, user: str, block: int, stored: bytes) -> bytes | None:
+        """The same again; None when the key was destroyed."""
+        try:
+            return self.codec.decode(user, stored, self._sketched(user, block))
+        except KeyDestroyedError:
+            return None
+        except TamperedError as error:
+            raise TamperedError(f"what is known of block {block} of the event log") from error
+
     def mark(self, user: str, *parts: str) -> bytes:
         """A digest by which a row is found that says this."""
         return self.codec.mark(user, _pack(parts))
 
     def _refused(self, no: int, place: tuple[Any, ...]) -> bytes:
         return _REFUSED + self._log_id + _pack((no, place))
+
+    def _sketched(self, user: str, block: int) -> bytes:
+        return _SKETCH + self._log_id + _pack((user, block))
 
     def _remembered(self, kind: bytes, whose: tuple[str, str, str]) -> bytes:
         return kind + self._log_id + _pack(whose)

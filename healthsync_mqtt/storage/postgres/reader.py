@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 import psycopg
 
 from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
+from healthsync_mqtt.model.choice import Contents
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
 from healthsync_mqtt.storage.codec import BodyCodec
@@ -81,15 +82,15 @@ class PostgresLogReader:
         until_us: int | None = None,
         device: str | None = None,
         version: int | None = None,
+        contents: Contents | None = None,
     ) -> list[Record]:
         """See ``port.LogReader.read``."""
         wanted = {
             "after": after, "limit": limit, "user": user, "type": type, "since": since_us, "history": history,
             "before": before if newest else None, "until": until_us, "device": device, "version": version,
         }  # fmt: skip
-        return whole_page(
-            partial(self._query, "read_newest" if newest else "read"), self._records, wanted, newest=newest
-        )
+        ask = partial(self._query, "read_newest" if newest else "read")
+        return whole_page(ask, self._records, wanted, newest=newest, contents=contents)
 
     def counts(
         self,

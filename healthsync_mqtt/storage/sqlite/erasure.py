@@ -13,6 +13,7 @@ import apsw
 
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
 from healthsync_mqtt.storage.sqlite.counts import forget_counts, forget_versions, uncount
+from healthsync_mqtt.storage.sqlite.sketches import Sketches
 from healthsync_mqtt.storage.sqlite.statements import statements
 
 SQL = statements("erasing")
@@ -29,12 +30,13 @@ class LogErasure(NamedTuple):
     through: int = 0
 
 
-def erase(connection: apsw.Connection, erasure: LogErasure, names: dict[str, int]) -> list[str]:
+def erase(connection: apsw.Connection, erasure: LogErasure, names: dict[str, int], sketches: Sketches) -> list[str]:
     """Do it inside the transaction; the names that are no more. ``names`` is what the writer knows."""
     number = names.get(erasure.user)
     fetch(connection, SQL["overwrite"])
     try:
         if number is not None and erasure.seqs:
+            sketches.forget_rows(erasure.seqs, number)
             _husks(connection, number, erasure.seqs)
         if erasure.names is None:
             return []
@@ -44,6 +46,7 @@ def erase(connection: apsw.Connection, erasure: LogErasure, names: dict[str, int
             for each in ("forget_states", "forget_records", "forget_sealed_records", "forget_place", "forget_known"):
                 fetch(connection, SQL[each], (number,))
             forget_counts(connection, number)
+            sketches.forget_user(number)
             going.append(erasure.user)
         for name in erasure.names:
             no = names.get(name)

@@ -35,6 +35,10 @@ class Tuning:
     rows_per_block: int = 2048
     #: Commits between two blocks of an older log that are put on their shelves.
     commits_per_old_block: int = 16
+    #: Rows that a commit looks through for what they hold, of blocks where that is not known: some 2 ms.
+    rows_per_sketching: int = 256
+    #: Rows of a user in a block that are worth a sketch: fewer are read as fast.
+    rows_per_sketch: int = 16
     #: Runs of a level that are merged into one of the next.
     runs_per_level: int = 16
     #: One step of upkeep (a slice of a merge and a part of the filter) is done for so many staged rows.

@@ -9,6 +9,7 @@ from healthsync_mqtt.storage.late_sealing import LateSealing
 from healthsync_mqtt.storage.sealing import SEALED, KeptRefusal
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
 from healthsync_mqtt.storage.sqlite.sealing import RowSealing
+from healthsync_mqtt.storage.sqlite.sketches import Sketches
 from healthsync_mqtt.storage.sqlite.statements import statements
 
 _SQL = statements("late_sealing")
@@ -35,9 +36,14 @@ class SqliteLateSealing(LateSealing):
     """``storage.late_sealing`` in SQLite."""
 
     def __init__(
-        self, connection: apsw.Connection, sealing: RowSealing, names: Mapping[int | None, str | None]
+        self,
+        connection: apsw.Connection,
+        sealing: RowSealing,
+        names: Mapping[int | None, str | None],
+        sketches: Sketches,
     ) -> None:
         self._connection = connection
+        self._sketches = sketches
         self._sealing = sealing
         self._names = names
 
@@ -48,6 +54,7 @@ class SqliteLateSealing(LateSealing):
         fetch(self._connection, "PRAGMA incremental_vacuum")
 
     def _rows(self, first: int, last: int) -> None:
+        self._sketches.forget_rows(range(first, last + 1))
         rewrite(self._connection, range(first, last + 1), self._sealed)
 
     def _others(self) -> int:

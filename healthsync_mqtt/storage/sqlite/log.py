@@ -40,6 +40,7 @@ from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, IdentityIndex, T
 from healthsync_mqtt.storage.sqlite.late_sealing import SqliteLateSealing, rewrite, told
 from healthsync_mqtt.storage.sqlite.quarantine import Quarantine
 from healthsync_mqtt.storage.sqlite.sealing import RowSealing
+from healthsync_mqtt.storage.sqlite.sketches import Sketches, SketchMaking
 from healthsync_mqtt.storage.sqlite.statements import statements
 from healthsync_mqtt.storage.sqlite.upkeep import Upkeep
 from healthsync_mqtt.storage.whole_days import DAY_US
@@ -80,7 +81,9 @@ class SqliteEventLog:
         self._checkpoints = Checkpoints(connection, path)
         self._checkpoints.everything()
         self._index = IdentityIndex(connection, tuning)
-        self._upkeep = Upkeep(connection, self._index)
+        making = SketchMaking(lambda: self._how.on, self._seal_sketch, self._told)
+        self._sketches = Sketches(connection, making, tuning)
+        self._upkeep = Upkeep(connection, self._index, self._sketches)
         self._quarantine = Quarantine(connection, quotas)
         self._names: dict[str, int] = {}
         self._words: dict[int | None, str | None] = {}
@@ -209,7 +212,9 @@ class SqliteEventLog:
                     self._write_purges(purges)
                 for memory in memories:
                     self._write_memory(memory)
-                gone = [name for each in erasures for name in erase(self._connection, each, self._names)]
+                gone = [
+                    name for each in erasures for name in erase(self._connection, each, self._names, self._sketches)
+                ]
                 flushed = self._upkeep.run(self._staged_head - self._head, self._staged_head)
                 fetch(self._connection, "COMMIT")
                 if flushed:
@@ -294,7 +299,7 @@ class SqliteEventLog:
         try:
             if not self._connection.in_transaction:
                 self._begin()
-            late = SqliteLateSealing(self._connection, self._sealing, self._words)
+            late = SqliteLateSealing(self._connection, self._sealing, self._words, self._sketches)
             left = late.step(self._how, rows, self._staged_head)
             self._use(Sealed.of(dict(fetch(self._connection, _SQL["meta"]))))
         except apsw.Error as error:
@@ -416,9 +421,9 @@ class SqliteEventLog:
         identity_of = self._identity
         positions = self._staged_positions
         first = head = self._staged_head + 1
-        tally = self._upkeep.tally
+        tally, gathered = self._upkeep.tally, self._sketches.gathered
         sender: Origin | None = None
-        user, user_no, device_no, provider_no = "", 0, None, None
+        user, user_no, device_no, provider, provider_no = "", 0, None, None, None
         for origin, (event_id, type_name, start_us, end_us, version, op, body, _) in items:
             if origin is not sender:  # a sender's events come many in a row
                 sender = origin
@@ -456,6 +461,8 @@ class SqliteEventLog:
             if tally is not None:
                 key = user_no, type_no, device_no or 0, provider_no or 0, start_us // DAY_US
                 tally[key] = tally.get(key, 0) + (not op)
+            if gathered is not None:
+                (gathered.get(user_no) or self._sketches.begun(gathered, user_no, head)).add(type_name, provider, body)
             rows.append(
                 (
                     head,
@@ -529,6 +536,19 @@ class SqliteEventLog:
             raise KeyUnavailableError("a row of the event log is sealed, and its keys are not given")
         return self._sealing.opened(row, self._words)
 
+    def _seal_sketch(self, user_no: int, block: int, sketch: bytes, stored: Any) -> bytes | None:
+        """Not with a new key: where that of a row was destroyed, nothing is to be left of its user."""
+        assert self._sealing is not None
+        event_id, body, how = stored
+        if how is not None and self._sealing.is_gone(event_id, body, how):
+            return None
+        return self._sealing.sketch(str(self._words[user_no]), block, sketch)
+
+    def _told(self, row: Any) -> tuple[bytes, str, str | None]:
+        """The body of a row, its type and its provider."""
+        body = row[12] if row[14] is None else self._opened(row)[1]
+        return body, str(self._words[row[5]]), self._words[row[4]]
+
     def _position(self, user_no: int) -> int:
         position = self._positions.get(user_no)
         if position is None:
@@ -578,6 +598,7 @@ class SqliteEventLog:
                 self._connection, _SQL["note_purge"], (self._names.get(type_name) or self._number(type_name), before_us)
             )
             uncount(self._connection, seqs)
+            self._sketches.forget_rows(seqs)
             # Not an UPDATE: it leaves each row where it is, and with it half-empty pages that are never given back.
             rewrite(self._connection, seqs, self._without_body)
         fetch(self._connection, _SQL["reclaim"])

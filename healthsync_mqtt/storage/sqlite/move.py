@@ -89,7 +89,7 @@ class SqliteMovingLog(SqliteEventLog):
     def _adopt(self, rows: Sequence[Record]) -> None:
         """As ``_stage_items``, but what the log would decide was decided in another one."""
         sealing = self._sealing if self._how.on else None
-        tally = self._upkeep.tally
+        tally, gathered = self._upkeep.tally, self._sketches.gathered
         plain: list[tuple[Any, ...]] = []
         unknown: list[tuple[Any, ...]] = []
         superseded: list[tuple[int, int]] = []
@@ -126,6 +126,9 @@ class SqliteMovingLog(SqliteEventLog):
                 if tally is not None:
                     key = user_no, written[5], written[3] or 0, written[4] or 0, row.start_us // DAY_US
                     tally[key] = tally.get(key, 0) + (not row.op and row.body != b"")
+                if gathered is not None:
+                    of_user = gathered.get(user_no) or self._sketches.begun(gathered, user_no, row.seq)
+                    of_user.add(row.type, row.provider, row.body)
             self._staged_last = LastRow(row.seq, identity, row.received_us)
         known = [(*each, None) for each in plain] if sealing is None else sealing.rows(plain, self._words)
         whole = sorted(known + unknown) if unknown else known

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, Self
 import apsw
 
 from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
+from healthsync_mqtt.model.choice import Contents
 from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.codec import BodyCodec
@@ -28,6 +29,7 @@ from healthsync_mqtt.storage.sqlite.faults import DamagedError
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK
 from healthsync_mqtt.storage.sqlite.sealing import RowSealing
 from healthsync_mqtt.storage.sqlite.shelves import Shelves
+from healthsync_mqtt.storage.sqlite.sketches import SketchedBlocks
 from healthsync_mqtt.storage.sqlite.statements import statements
 
 _SQL = statements("reader")
@@ -46,6 +48,7 @@ class SqliteLogReader:
         """Use ``open``."""
         self._connection = connection
         self._shelves = Shelves(connection)
+        self._sketched = SketchedBlocks(connection, self._sketch)
         meta = dict(fetch(connection, _WRITER_SQL["meta"]))
         self.epoch: str = meta["epoch"]
         self._sealing = None if codec is None else RowSealing(codec, log_id_of(meta["identity_secret"]))
@@ -77,6 +80,7 @@ class SqliteLogReader:
         until_us: int | None = None,
         device: str | None = None,
         version: int | None = None,
+        contents: Contents | None = None,
     ) -> list[Record]:
         """See ``port.LogReader.read``."""
         with snapshot(self._connection):
@@ -87,8 +91,11 @@ class SqliteLogReader:
                 "after": after, "limit": limit, "since": since_us, "until": until_us, "version": version,
                 "history": history, "before": before,
             }  # fmt: skip
+            sought = None if contents is None else _Sought(contents, type)
             rows = self._read_all if wanted["user"] is None else self._read_user
-            return whole_page(partial(rows, newest=newest), self._records, wanted, newest=newest)
+            return whole_page(
+                partial(rows, newest=newest, sought=sought), self._records, wanted, newest=newest, contents=contents
+            )
 
     def counts(
         self,
@@ -435,31 +442,40 @@ class SqliteLogReader:
             raise KeyUnavailableError("the event log is sealed, and its keys are not given")
         return self._sealing
 
-    def _read_user(self, wanted: dict[str, Any], *, newest: bool) -> list[Any]:
+    def _sketch(self, user: int, block: int, stored: bytes, how: int | None) -> bytes | None:
+        if how is None:
+            return stored if self._how.mixed or not self._how.on else SketchedBlocks.unknown
+        if user not in self._names:
+            self._names = {None: None, **dict(self._query("names_by_number", ()))}
+        return self._opener().sketch_again(str(self._names.get(user)), block, stored)
+
+    def _read_user(self, wanted: dict[str, Any], *, newest: bool, sought: "_Sought | None") -> list[Any]:
         """Rows of one user: through the index as far as it goes, and a scan of the few rows after it."""
         limit, after, through = wanted["limit"], wanted["after"], self._shelves.indexed_through()
         tail = wanted | {"after": max(after, through), "through": _NO_END}
         before = wanted["before"]
         end = min(through, before - 1) if newest and before is not None else through
         ranges = self._shelves.of_user(wanted["user"], after, through, end, type_no=wanted["type"], newest=newest)
+        if sought is not None:
+            ranges = self._sketched.of_user(ranges, wanted["user"], *sought, newest=newest)
         if newest:
             rows = self._query("scan_backward", tail)
             return rows + self._of_user("user_backward", wanted, ranges, limit - len(rows))
         rows = self._of_user("user_forward", wanted, ranges, limit)
         return rows + self._query("scan_forward", tail | {"limit": limit - len(rows)})
 
-    def _read_all(self, wanted: dict[str, Any], *, newest: bool) -> list[Any]:
+    def _read_all(self, wanted: dict[str, Any], *, newest: bool, sought: "_Sought | None") -> list[Any]:
         """Rows of everybody: where some may lie that are wanted, as far as that is kept, and a scan of the others."""
         scan = "scan_backward" if newest else "scan_forward"
         chosen = [key for key in ("type", "device", "since", "until", "version") if wanted[key]]
         indexed, before = self._shelves.indexed_through(), wanted["before"]
-        if not chosen or not indexed:
+        if not (chosen or sought) or not indexed:
             return self._query(scan, wanted | {"through": _NO_END})
         after, old = wanted["after"], self._shelves.counted_after()
         start, end = max(after, old), min(indexed, before - 1) if newest and before is not None else indexed
         parts = [
             _Looking(scan, [(after, old)] if after < old else []),
-            *self._kept_where(wanted, start, end, newest=newest),
+            *self._kept_where(wanted, start, end, newest=newest, sought=sought),
             _Looking(scan, [(max(after, indexed), _NO_END)]),
         ]
         rows: list[Any] = []
@@ -472,7 +488,9 @@ class SqliteLogReader:
                 rows += self._query(which, wanted | {"limit": left, "user": user} | place)
         return rows
 
-    def _kept_where(self, wanted: dict[str, Any], start: int, end: int, *, newest: bool) -> "list[_Looking]":
+    def _kept_where(
+        self, wanted: dict[str, Any], start: int, end: int, *, newest: bool, sought: "_Sought | None"
+    ) -> "list[_Looking]":
         """How the wanted rows of counted blocks are found."""
         if start >= end:
             return []
@@ -482,9 +500,14 @@ class SqliteLogReader:
         user = None if wanted["device"] is None else self._shelves.only_user_of(wanted["device"])
         if user is not None:
             stretches = self._shelves.of_user(user, start, indexed, end, type_no=wanted["type"], newest=newest)
+            if sought is not None:
+                stretches = self._sketched.of_user(stretches, user, *sought, newest=newest)
             return [_Looking(f"user_{way}", stretches, user)]
         first_day, end_day = _days(wanted["since"], wanted["until"])
-        return [_Looking(f"scan_{way}", self._shelves.with_rows(wanted, start, end, first_day, end_day, newest=newest))]
+        stretches = self._shelves.with_rows(wanted, start, end, first_day, end_day, newest=newest)
+        if sought is not None:
+            stretches = self._sketched.of_all(stretches, *sought, newest=newest)
+        return [_Looking(f"scan_{way}", stretches)]
 
     def _of_user(self, name: str, wanted: dict[str, Any], ranges: Iterable[tuple[int, int]], limit: int) -> list[Any]:
         """At most so many rows of a statement about one user, from these ranges of blocks one after the other."""
@@ -545,6 +568,13 @@ class SqliteLogReader:
         if seq is None:
             seq = fetch_value(self._connection, _INDEX_SQL["newest_of"], (identity,))
         return seq or 0
+
+
+class _Sought(NamedTuple):
+    """What rows say inside, and of which type they are."""
+
+    contents: Contents
+    type_name: str | None
 
 
 class _Looking(NamedTuple):

@@ -14,14 +14,16 @@ from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
 from healthsync_mqtt.storage.sqlite.counts import Tally, count_block, count_old_block
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, SQL, Filter, IdentityIndex
+from healthsync_mqtt.storage.sqlite.sketches import Sketches
 
 
 class Upkeep:
     """Turns the newest rows into a block of the index, merges runs, and saves the filter."""
 
-    def __init__(self, connection: apsw.Connection, index: IdentityIndex) -> None:
+    def __init__(self, connection: apsw.Connection, index: IdentityIndex, sketches: Sketches) -> None:
         self._connection = connection
         self._index = index
+        self._sketches = sketches
         self._tuning = index.tuning
         self._credit = 0
         self._saving: tuple[Filter, int, int] | None = None
@@ -54,6 +56,7 @@ class Upkeep:
     def forget_tally(self) -> None:
         """Rows since the last block are not what they were when they were staged."""
         self.tally = self._block_tally = None
+        self._sketches.forget()
 
     def emptied(self) -> None:
         """The dictionary was emptied: its rows have a run that is committed."""
@@ -81,6 +84,7 @@ class Upkeep:
             self._old_block_in = self._tuning.commits_per_old_block
             shelved = self._shelve_old()
             self._old_blocks = count_old_block(self._connection, self._index.indexed_through) or shelved
+        self._sketches.step()
         self._credit += staged_rows
         while self._credit >= self._tuning.rows_per_step:
             self._credit -= self._tuning.rows_per_step
@@ -106,6 +110,7 @@ class Upkeep:
         fetch(self._connection, SQL["fill_run"], (run, first, head))
         self._blockless, self._since_run = head, 0
         self._block_tally, self.tally = self.tally, {}
+        self._sketches.add_run()
         for level, first_seq, last_seq in fetch(self._connection, SQL["full_level"], (self._tuning.runs_per_level,)):
             target = fetch_value(self._connection, SQL["add_run"], (level + 1, first_seq, last_seq, 0))
             fetch(self._connection, SQL["aim_level"], {"target": target, "level": level})
@@ -117,6 +122,7 @@ class Upkeep:
         fetch(self._connection, SQL["add_known_users"], (last,))
         count_block(self._connection, first, last, self._block_tally)
         self._block_tally = None
+        self._sketches.add_block(last)
         self._index.indexed_through, self._blockless = last, 0
         if self._run_read:  # the dictionary was read from the log, with the rows that have this run
             self._run_read = False

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from healthsync_mqtt.model.choice import Choice, one_word
+from healthsync_mqtt.model.choice import Choice, Contents, one_word
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.testing.log_items import item
@@ -21,7 +21,7 @@ def row(provider: str) -> Record:
 
 @pytest.mark.parametrize("asked", ["googlefit", "google_fit"])
 def test_rows_of_both_words_are_of_one_provider(asked: str) -> None:
-    wanted = Choice(provider=asked)
+    wanted = Choice(contents=Contents(provider=asked))
     assert row("googlefit") in wanted
     assert row("google_fit") in wanted
     assert row("healthkit") not in wanted

@@ -1,5 +1,6 @@
 """Counts, and pages by device, version, time and backwards, are what the log in memory says, whatever is indexed."""
 
+import json
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,6 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from healthsync_mqtt.model.choice import Contents, ValueRange
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.memory import MemoryEventLog
@@ -20,7 +22,30 @@ from tests.unit.storage.sqlite.test_shelves import instructions
 
 DAY_US = 86_400_000_000
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-SMALL = Tuning(rows_per_block=4, runs_per_level=2, rows_per_step=2, moves_per_step=4, first_filter_log2=6)
+SMALL = Tuning(
+    rows_per_block=4, runs_per_level=2, rows_per_step=2, moves_per_step=4, first_filter_log2=6, rows_per_sketching=3,
+    rows_per_sketch=2,
+)  # fmt: skip
+
+
+values = st.one_of(
+    st.fixed_dictionaries({"bpm": st.integers(58, 63)}),
+    st.fixed_dictionaries({"kg": st.sampled_from([70, 70.01, 5e-324, 1e300, -1, True])}),
+    st.just({"samples": [[0, 61], [1, 62.5], [2]]}),
+    st.just("none"),
+)
+sources = st.fixed_dictionaries(
+    {}, optional={"app": st.sampled_from(["a", "b"]), "provider": st.sampled_from(["googlefit", "oura"])}
+)
+
+contents = st.builds(
+    Contents,
+    app=st.sampled_from([None, None, "a", "c"]),
+    provider=st.sampled_from([None, None, "google_fit", "fitbit", "polar"]),
+    value=st.sampled_from([None, "bpm:60..60", "kg:70.005..", "kg:..0", "..59", "62.4..62.6", "kg:70..70"]).map(
+        lambda text: text and ValueRange.of(text)
+    ),
+)
 
 
 @st.composite
@@ -36,7 +61,9 @@ def rows(draw: st.DrawFn) -> Item:
     )
     device = draw(st.sampled_from(["watch", "phone", None]))
     provider = None if device else "fitbit"
-    return made._replace(origin=Origin(user, device, provider, "t"))
+    said = {"value": draw(values), "source": draw(sources)}
+    body = made.event.body if made.event.op else json.dumps(said, separators=(",", ":")).encode()
+    return Item(Origin(user, device, provider, "t"), made.event._replace(body=body))
 
 
 wishes = st.fixed_dictionaries(
@@ -82,6 +109,7 @@ def test_what_is_counted_and_chosen_is_what_memory_says(
             more: dict[str, Any] = {
                 "version": data.draw(st.sampled_from([None, 0, 1])),
                 "history": data.draw(st.booleans()),
+                "contents": data.draw(st.one_of(st.none(), contents)),
             }
             limit = data.draw(st.integers(1, 5))
             assert reader.read(0, limit, **wish, **more) == known.read(0, limit, **wish, **more)
@@ -138,6 +166,7 @@ def test_whatever_happens_to_rows_counts_are_what_memory_says(
                     for days in (True, False):
                         assert reader.counts(**wish, days=days) == known.counts(**wish, days=days)
                     wish["version"] = data.draw(st.sampled_from([None, 0, 1]))
+                    wish["contents"] = data.draw(st.one_of(st.none(), contents))
                     for newest in (True, False):
                         after, limit = data.draw(st.integers(0, 40)), data.draw(st.integers(1, 60))
                         found = reader.read(after, limit, **wish, newest=newest)
@@ -155,6 +184,8 @@ def as_before(log: SqliteEventLog) -> None:
         "INSERT OR IGNORE INTO shelf_user (shelf, user, type) SELECT DISTINCT shelf, user, type FROM shelf_count",
         "DROP TABLE shelf_count",
         "DROP TABLE block_version",
+        "DROP TABLE block_sketch",
+        "DROP TABLE block_unsketched",
         "DELETE FROM meta WHERE name = 'uncounted'",
         "PRAGMA user_version = 10",
     ):

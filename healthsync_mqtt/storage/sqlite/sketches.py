@@ -1,0 +1,207 @@
+"""Which blocks may hold a row that says something inside: kept with each block, and asked before its rows are read.
+
+Of each user with some rows in a block there is a sketch (``storage.sketch``), made of the rows while they are staged
+and written with the block. What takes something out of a row, or a row out of a block, takes the sketch away in the
+same transaction; then, and in blocks of before, rows are looked through again, a few with each commit.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import apsw
+import msgspec
+
+from healthsync_mqtt.model.choice import Contents
+from healthsync_mqtt.storage.sealing import SEALED
+from healthsync_mqtt.storage.sketch import Gathering, Sketch
+from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
+from healthsync_mqtt.storage.sqlite.index import Tuning
+from healthsync_mqtt.storage.sqlite.statements import statements
+
+_SQL = statements("sketches")
+_INDEX_SQL = statements("index")
+_MOST_OF_FEW: Final = 512
+"""Rows of users with few of them that are read with a block, so that it takes no time that anybody notices."""
+
+Gathered = dict[int, Gathering]
+"""What rows hold, by user."""
+
+
+class SketchMaking(NamedTuple):
+    """What the writer lends: how a sketch of user and block is kept, and a row opened."""
+
+    is_sealed: Callable[[], bool]
+    #: The user's number, the block, the sketch, and the stored id, body and mark of one of the rows: None, where their
+    #: key was destroyed meanwhile.
+    seal: Callable[[int, int, bytes, Any], bytes | None]
+    #: Of a row with ``sealed`` behind: its body, its type and its provider.
+    told: Callable[[Any], tuple[bytes, str, str | None]]
+
+
+class Sketches:
+    """The writer's. Runs inside of its transactions."""
+
+    def __init__(self, connection: apsw.Connection, making: SketchMaking, tuning: Tuning) -> None:
+        self._connection = connection
+        self._making = making
+        self._rows_per_step = tuning.rows_per_sketching
+        self._least_rows = tuning.rows_per_sketch
+        #: Of the rows since the last run, and of those of the run that has no block; None: it is not known.
+        self.gathered: Gathered | None = None
+        self._of_run: Gathered | None = None
+        #: The block that is looked through again, the next row of it, and what those before hold.
+        self._again: tuple[int, int, Gathered] | None = None
+        self._more = True
+
+    def begun(self, gathered: Gathered, user: int, seq: int) -> Gathering:
+        """Where rows of the user are added; this one is the first."""
+        begun = gathered[user] = Gathering(seq, self._least_rows)
+        return begun
+
+    def forget(self) -> None:
+        """Drop what is half done in memory."""
+        self.gathered = self._of_run = self._again = None
+        self._more = True
+
+    def add_run(self) -> None:
+        """The rows so far have a run, and get their block next."""
+        self._of_run, self.gathered = self.gathered, {}
+
+    def add_block(self, block: int) -> None:
+        """They have it."""
+        gathered, self._of_run = self._of_run, None
+        if gathered is None:
+            self._note(block)
+        else:
+            self._write(block, gathered)
+
+    def step(self) -> None:
+        """Look through a few rows of the newest block that lost its sketches, or has none yet."""
+        if self._again is None:
+            block = fetch_value(self._connection, _SQL["newest_unsketched"]) if self._more else None
+            if block is None:
+                self._more = False
+                return
+            before = fetch_value(self._connection, _INDEX_SQL["block_before"], (block,))
+            self._again = block, before + 1, {}
+        block, first, gathered = self._again
+        wanted = {"first": first, "last": block, "limit": self._rows_per_step}
+        rows = fetch(self._connection, _SQL["rows_without"], wanted)
+        for row in rows:
+            body, type_name, provider = self._making.told(row)
+            (gathered.get(row[2]) or self.begun(gathered, row[2], row[0])).add(type_name, provider, body)
+        if len(rows) == self._rows_per_step:
+            self._again = block, rows[-1][0] + 1, gathered
+            return
+        self._again = None
+        self._write(block, gathered)
+        fetch(self._connection, _SQL["done"], (block,))
+
+    def forget_rows(self, seqs: Sequence[int], user: int | None = None) -> None:
+        """These rows (of a user alone) will not hold what they do, or not be kept as they are."""
+        for block, of_user in fetch(self._connection, _SQL["of_rows"], {"seqs": json.dumps(list(seqs)), "user": user}):
+            self._forget(block, of_user)
+
+    def forget_user(self, user: int) -> None:
+        """Leave nothing of a user whose rows are gone."""
+        fetch(self._connection, _SQL["forget_user"], (user,))
+
+    def _forget(self, block: int, user: int) -> None:
+        if not self._making.is_sealed() or fetch_value(self._connection, _SQL["is_told"], (block,)):
+            fetch(self._connection, _SQL["forget_block"], (block,))
+        else:
+            fetch(self._connection, _SQL["forget"], {"block": block, "user": user})
+        self._note(block)
+
+    def _note(self, block: int) -> None:
+        fetch(self._connection, _SQL["note_unsketched"], (block,))
+        self._again, self._more = None, True
+
+    def _write(self, block: int, gathered: Gathered) -> None:
+        sealed, rows = self._making.is_sealed(), list[tuple[int, int, bytes, int | None]]()
+        for user, of_user in sorted(gathered.items()):
+            sketch = of_user.encoded() if of_user.rows >= self._least_rows else None
+            if sketch is not None and sealed:
+                stored = fetch(self._connection, _SQL["stored_row"], (of_user.first,))[0]
+                sketch = self._making.seal(user, block, sketch, stored)
+            if sketch is not None:
+                rows.append((block, user, sketch, SEALED if sealed else None))
+        told = b"" if sealed and len(rows) == len(gathered) else None if sealed else self._whole(gathered)
+        if told is not None:
+            rows.append((block, 0, told, None))
+        self._connection.executemany(_SQL["add"], rows).fetchall()
+
+    def _whole(self, gathered: Gathered) -> bytes | None:
+        """Of all rows, where not too many are still to be read for it."""
+        few = sum(each.rows for each in gathered.values() if each.rows < self._least_rows)
+        if few > _MOST_OF_FEW:
+            return None
+        whole = Gathering()
+        for each in gathered.values():
+            whole.join(each)
+        return whole.encoded()
+
+
+class SketchedBlocks:
+    """For a reader, inside of its snapshot: what is left of stretches when their blocks were asked.
+
+    ``opened`` makes of user, block, sketch and ``sealed`` the sketch as it was made: None where the user's key was
+    destroyed; ``unknown`` where it is not to be trusted.
+    """
+
+    unknown: Final = b"?"
+
+    def __init__(
+        self, connection: apsw.Connection, opened: Callable[[int, int, bytes, int | None], bytes | None]
+    ) -> None:
+        self._connection = connection
+        self._opened = opened
+
+    def of_user(
+        self,
+        stretches: Iterable[tuple[int, int]],
+        user: int,
+        contents: Contents,
+        type_name: str | None,
+        *,
+        newest: bool = False,
+    ) -> Iterator[tuple[int, int]]:
+        """Of stretches of blocks those that have a row of the user like that, perhaps."""
+        which = _SQL["of_user_backward" if newest else "of_user"]
+        for low, high in stretches:
+            for block, sketch, how in fetch(self._connection, which, {"user": user, "low": low, "high": high}):
+                if sketch is None or self._may_hold(user, block, sketch, how, contents, type_name):
+                    yield block - 1, block
+
+    def of_all(
+        self, stretches: Iterable[tuple[int, int]], contents: Contents, type_name: str | None, *, newest: bool = False
+    ) -> Iterator[tuple[int, int]]:
+        """Of stretches of rows in blocks those that have one like that, perhaps."""
+        which = _SQL["blocks_backward" if newest else "blocks"]
+        for low, high in stretches:
+            last = fetch_value(self._connection, _SQL["block_of"], (high,))
+            for (block,) in fetch(self._connection, which, {"low": low, "high": last}):
+                if self._block_may_hold(block, contents, type_name):
+                    before = fetch_value(self._connection, _INDEX_SQL["block_before"], (block,))
+                    yield max(low, before), min(high, block)
+
+    def _block_may_hold(self, block: int, contents: Contents, type_name: str | None) -> bool:
+        kept = {user: (sketch, how) for user, sketch, how in fetch(self._connection, _SQL["of_block"], (block,))}
+        whole = kept.pop(0, None)
+        if whole is None:
+            return True
+        if whole[0]:
+            return self._may_hold(0, block, *whole, contents, type_name)
+        return any(self._may_hold(user, block, *each, contents, type_name) for user, each in kept.items())
+
+    def _may_hold(  # noqa: PLR0917  # a row of the table, and what is asked
+        self, user: int, block: int, stored: bytes, how: int | None, contents: Contents, type_name: str | None
+    ) -> bool:
+        sketch = self._opened(user, block, stored, how)
+        if sketch is None:
+            return False
+        try:
+            return sketch == self.unknown or Sketch.of(sketch).may_hold(contents, type_name)
+        except msgspec.MsgspecError:
+            return True

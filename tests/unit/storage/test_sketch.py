@@ -1,0 +1,121 @@
+"""A sketch never says "no" of a row that is there, and says it of what is not."""
+
+import json
+import os
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from healthsync_mqtt.model.choice import Contents, ValueRange
+from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.storage.sketch import Gathering, Sketch
+
+numbers = st.one_of(st.integers(-70, 70), st.integers(), st.floats(allow_nan=False), st.booleans())
+texts = st.sampled_from(["a", "b", 'x"}', "\\", '"record_id":"', "ü", ',"source":{'])
+nested = st.dictionaries(st.sampled_from(["source", "bpm", "x"]), st.one_of(texts, numbers), max_size=2)
+values = st.one_of(
+    st.dictionaries(st.sampled_from(["bpm", "kg", "x", "source"]), st.one_of(numbers, texts, nested), max_size=3),
+    st.builds(lambda samples: {"samples": samples}, st.lists(st.lists(numbers, max_size=3), max_size=4)),
+    texts,
+)
+sources = st.fixed_dictionaries({}, optional=dict.fromkeys(["provider", "record_id", "app", "app_version"], texts))
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> bytes:
+    said: dict[str, Any] = {}
+    if draw(st.booleans()):
+        said["value"] = draw(values)
+    if draw(st.booleans()):
+        said["device"] = {"model": draw(texts)}
+    if draw(st.booleans()):
+        said["source"] = draw(sources)
+    return json.dumps(said, separators=(",", ":"), ensure_ascii=draw(st.booleans())).encode()
+
+
+rows = st.tuples(st.sampled_from(["heart_rate", "weight", "steps", "mood"]), st.sampled_from([None, "oura"]), bodies())
+ends = st.one_of(st.integers(-70, 70).map(float), st.floats(allow_nan=False))
+asked = st.builds(
+    Contents,
+    provider=st.one_of(st.none(), texts, st.just("oura")),
+    app=st.one_of(st.none(), texts),
+    value=st.one_of(
+        st.none(),
+        st.builds(
+            lambda field, one, other: ValueRange(field=field, low=min(one, other), high=max(one, other)),
+            st.sampled_from([None, "bpm", "kg", "x"]),
+            ends,
+            ends,
+        ),
+    ),
+)
+
+
+@settings(deadline=None, max_examples=int(os.environ.get("HEALTHSYNC_HISTORIES", "150")))
+@given(st.lists(rows, min_size=1, max_size=12), st.lists(asked, min_size=1, max_size=6))
+def test_what_is_there_may_be_there(stored: list[tuple[str, str | None, bytes]], wishes: list[Contents]) -> None:
+    gathering, whole = Gathering(), Gathering()
+    for row in stored:
+        gathering.add(*row)
+    whole.join(gathering)
+    for kept in (gathering.encoded(), whole.encoded()):
+        assert kept is None or len(kept) % 128 == 0
+        for type_name, provider, body in stored if kept else ():
+            record = Record(1, "u", None, provider, "e", type_name, 0, None, 0, 0, 0, body, 1)
+            for wish in wishes:
+                if record in wish:
+                    assert Sketch.of(kept or b"").may_hold(wish)
+                    assert Sketch.of(kept or b"").may_hold(wish, type_name)
+
+
+def of(*each: dict[str, Any], type_name: str = "heart_rate") -> Sketch:
+    gathering = Gathering()
+    for value in each:
+        gathering.add(type_name, None, json.dumps(value, separators=(",", ":")).encode())
+    kept = gathering.encoded()
+    assert kept is not None
+    return Sketch.of(kept)
+
+
+def test_an_app_and_a_provider_that_no_row_names_are_in_none() -> None:
+    sketch = of({"value": {"bpm": 60}, "source": {"app": "a", "provider": "googlefit", "record_id": "1"}})
+    assert sketch.may_hold(Contents(app="a"))
+    assert sketch.may_hold(Contents(provider="google_fit"))
+    assert not sketch.may_hold(Contents(app="b"))
+    assert not sketch.may_hold(Contents(provider="oura"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "there"),
+    [
+        ("bpm:60..61", True), ("bpm:63..70", False), ("bpm:60.3..61.9", False), ("bpm:62..", True), ("63..", False),
+        ("..59", False), ("kg:60..61", False), ("..60", True),
+    ],
+)  # fmt: skip
+def test_whole_numbers_are_told_apart(asked: str, there: bool) -> None:
+    value = ValueRange.of(asked)
+    sketch = of(*({"value": {"bpm": bpm}} for bpm in (60, 62)))
+    assert sketch.may_hold(Contents(value=value)) is there
+    assert not sketch.may_hold(Contents(value=value), "weight")
+
+
+def test_of_very_many_numbers_it_is_kept_roughly_where_they_lie() -> None:
+    sketch = of(*({"value": {"steps": steps}} for steps in range(2000, 20_000)), type_name="steps")
+    assert sketch.may_hold(Contents(value=ValueRange.of("steps:2500.5..2500.6")))
+    assert not sketch.may_hold(Contents(value=ValueRange.of("steps:..1900")))
+    assert not sketch.may_hold(Contents(value=ValueRange.of("steps:24000..")))
+
+
+def test_of_rows_that_cannot_be_taken_apart_nothing_is_said() -> None:
+    gathering = Gathering()
+    gathering.add("heart_rate", None, b'{"value":{"bpm":60},"source":{"app":7}}')
+    assert gathering.encoded() is None
+
+
+def test_of_more_apps_than_can_be_kept_nothing_is_said() -> None:
+    gathering = Gathering()
+    for number in range(129):
+        gathering.add("heart_rate", None, b'{"value":{"bpm":60},"source":{"app":"%d"}}' % number)
+    assert gathering.encoded() is None
