@@ -16,6 +16,9 @@ from itertools import permutations, product
 from random import Random
 from typing import Any, NamedTuple
 
+from msgspec.json import encode
+
+from healthsync_mqtt.model.choice import Contents, ValueRange
 from healthsync_mqtt.model.event import LATEST, Op, omitted
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.port import NOBODY, CountKey, EventLog, FormatMemory, Item, LogReader, Quarantined
@@ -138,6 +141,31 @@ class EventLogContract:
         assert ids(read(0, 2, newest=True, before=7)) == ["e4", "e5"]
         assert ids(read(0, 2, newest=True, before=7, user="alice")) == ["e2", "e4"]
         assert read(0, 2, newest=True, before=1) == []
+
+    def test_rows_are_chosen_by_what_they_say_inside(self, store: Store) -> None:
+        apps = ("run", "ride", None)
+        for number in range(120):
+            made = item(f"e{number}", ("alice", "bob")[number % 2], start_us=number)
+            source = {"app": apps[number % 3], "provider": "googlefit" if number == 50 else None}
+            said = {"value": {"bpm": 60 + number % 7}, "source": {key: word for key, word in source.items() if word}}
+            store.log.stage([made._replace(event=made.event._replace(body=encode(said)))], [], NOW_US)
+        store.log.commit()
+        read = store.reader.read
+        assert ids(read(0, 2, contents=Contents(app="run"))) == ["e0", "e3"]
+        assert ids(read(0, 2, contents=Contents(app="run"), user="bob")) == ["e3", "e9"]
+        assert ids(read(0, 2, contents=Contents(app="run"), newest=True, user="bob")) == ["e111", "e117"]
+        assert ids(read(0, 2, contents=Contents(app="run"), newest=True, before=118)) == ["e111", "e114"]
+        assert ids(read(100, 2, contents=Contents(app="ride"))) == ["e100", "e103"]
+        assert ids(read(0, 9, contents=Contents(provider="google_fit"))) == ["e50"]
+        value = ValueRange.of("bpm:66..")
+        assert len(read(0, 999, contents=Contents(value=value))) == 17
+        assert ids(read(0, 9, contents=Contents(value=value, app="ride"), until_us=80)) == ["e13", "e34", "e55", "e76"]
+        for contents in (Contents(app="none"), Contents(provider="oura"), Contents(value=ValueRange.of("..59"))):
+            assert read(0, 9, contents=contents) == read(0, 9, contents=contents, user="alice", newest=True) == []
+        fetched = item("c", "bob")
+        store.log.stage([fetched._replace(origin=fetched.origin._replace(device=None, provider="oura"))], [], NOW_US)
+        store.log.commit()
+        assert ids(read(0, 9, contents=Contents(provider="oura"))) == ["c"]
 
     def test_nothing_is_visible_before_the_commit(self, store: Store) -> None:
         store.log.stage([item("a")], [rejected()], NOW_US)
