@@ -34,18 +34,18 @@ _PADDED_TO: Final = 128
 _LENGTH: Final = 4
 
 
-class _Source(msgspec.Struct, gc=False):
+class _MadeBy(msgspec.Struct, gc=False):
     provider: str | None = None
     app: str | None = None
 
 
-class _Body(msgspec.Struct, gc=False):
+class _Inside(msgspec.Struct, gc=False):
     value: Any = None
-    source: _Source | None = None
+    source: _MadeBy | None = None
 
 
-_read: Final = msgspec.json.Decoder(_Body).decode
-_read_source: Final = msgspec.json.Decoder(_Source).decode
+_read: Final = msgspec.json.Decoder(_Inside).decode
+_read_source: Final = msgspec.json.Decoder(_MadeBy).decode
 _pack: Final = msgspec.msgpack.encode
 _Places = dict[str, dict[str, list[float] | None]]
 _unpack: Final = msgspec.msgpack.Decoder(tuple[list[str], list[str], _Places]).decode
@@ -151,7 +151,7 @@ class Gathering:
                 elif field == "samples" and number.__class__ is list:
                     self._add_samples(type_name, number)
 
-    def _name(self, source: "_Source") -> None:
+    def _name(self, source: "_MadeBy") -> None:
         if source.provider is not None:
             self.providers.add(source.provider)
         if source.app is not None:

@@ -1,4 +1,4 @@
-"""How long the questions of the explorer take: the last events with each filter, counts, the versions of one event."""
+"""How long the questions of the explorer take in a sealed log: the last events with each filter, and counts."""
 
 import time
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typer.testing import CliRunner
 
 from healthsync_mqtt.cli.main import app
+from healthsync_mqtt.storage.opening import codec_of
 from tests.support.bench.load import fill
 from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, progress
@@ -18,6 +19,7 @@ _OF_ONE_USER = (
     "events list --user u1 --value bpm:60..61 --limit 50",
     "events list --user u1 --app no.such.app --limit 50",
     "events list --user u1 --provider oura --limit 50",
+    "events list --user u1 --value bpm:300.. --limit 50",
     "events list --limit 50",
     "events list --device d0 --limit 50",
     "events stats --user u1",
@@ -28,6 +30,9 @@ _OF_ALL = (
     "events stats --by user,type,device,day",
     "events list --version 3 --limit 50",
     "events list --device nothing --limit 50",
+    "events list --app no.such.app --limit 50",
+    "events list --provider oura --limit 50",
+    "events list --value bpm:300.. --limit 50",
     "events list --type weight --until 2001-01-01 --limit 50",
 )
 
@@ -37,10 +42,10 @@ def explorer(setting: Setting) -> list[Result]:
     data = setting.data("explorer")
     events = _EVENTS_IN_FULL if setting.full else _EVENTS
     progress(f"  filling {events:,} events")
-    fill(data / "events.db", events)
     ask = _asking(str(data))
     ask("user add u1 --consent all")
     ask("device add u1 nothing")
+    fill(data / "events.db", events, codec=codec_of(data))
     results = []
     for what, lines in (
         ("of one user, or the last ones", _OF_ONE_USER),

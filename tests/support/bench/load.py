@@ -11,6 +11,7 @@ from typing import Any
 
 from bridge.decode.delivery import decode
 from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.port import Item
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
@@ -90,12 +91,12 @@ def flood_for(
     return generate(address, logins, run=run, messages=messages, **task) | {"trial_events": trial["events"]}
 
 
-def fill(path: Path, events: int, *, run: str = "fill", users: int = 50) -> float:
+def fill(path: Path, events: int, *, run: str = "fill", users: int = 50, codec: BodyCodec | None = None) -> float:
     """Store ``events`` events at ``path`` through the storage port; the seconds it took."""
     origins = [
         Origin(user=f"u{n}", device="d0", provider=None, topic=f"users/u{n}/devices/d0/events") for n in range(users)
     ]
-    log = SqliteEventLog.open(path)
+    log = SqliteEventLog.open(path, codec=codec)
     began, before = time.perf_counter(), log.head()
     staged = 0
     for number, payload in enumerate(payloads(run, 0, events // EVENTS_AT_ONCE, EVENTS_AT_ONCE)):

@@ -8,6 +8,7 @@ import pytest
 
 from healthsync_mqtt.model.choice import Contents, ValueRange
 from healthsync_mqtt.storage.port import Item
+from healthsync_mqtt.storage.sketch import Gathering
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.testing.log_items import NOW_US, item
@@ -174,12 +175,32 @@ def test_a_sealed_log_opens_sketches_and_not_rows(tmp_path: Path, monkeypatch: p
         assert {(seq - 1) // ROWS for seq in opened} == {2}
 
 
+def test_who_has_too_few_rows_for_a_sketch_is_found(tmp_path: Path) -> None:
+    for name in ("plain", "sealed"):
+        (tmp_path / name).mkdir(mode=0o700)
+    with (
+        sealed_writer(tmp_path / "sealed", tuning=TUNING) as sealed,
+        SqliteEventLog.open(tmp_path / "plain" / "events.db", tuning=TUNING) as plain,
+    ):
+        for log in (sealed, plain):
+            rows = [row(n, ("alice", "bob")[n % 2]) for n in range(ROWS - 1)]
+            log.stage([*rows, row(ROWS, "carol", APP)], [], NOW_US)
+            log.commit()
+            settle(log)
+            assert kept(log, "alice")
+            assert not kept(log, "carol")
+    for reader in (sealed_reader(tmp_path / "sealed"), SqliteLogReader.open(tmp_path / "plain" / "events.db")):
+        with reader:
+            assert [each.user for each in reader.read(0, 9, contents=Contents(app=APP))] == ["carol"]
+            assert [each.user for each in reader.read(0, 9, contents=Contents(app=APP), user="carol")] == ["carol"]
+
+
 def test_a_sketch_that_is_not_sealed_is_not_gone_by_in_a_sealed_log(tmp_path: Path) -> None:
     with sealed_writer(tmp_path, tuning=TUNING) as log:
         fill(log, 3, once=1)
-        (_, sketch, _), *_ = kept(log, "alice")
-        assert sketch
-        log._connection.execute("UPDATE block_sketch SET sketch = x'00', sealed = NULL WHERE user <> 0").fetchall()
+        nothing = Gathering().encoded()
+        statement = "UPDATE block_sketch SET sketch = ?, sealed = NULL WHERE user <> 0 RETURNING 1"
+        assert log._connection.execute(statement, (nothing,)).fetchall()
     with sealed_reader(tmp_path) as reader:
         assert [each.seq for each in reader.read(0, 9, user="alice", contents=Contents(app=APP))] == [ROWS + 2]
         assert [each.seq for each in reader.read(0, 9, contents=Contents(app=APP))] == [ROWS + 2]
