@@ -139,6 +139,7 @@ UNSTATED: Final[dict[str, str]] = {
             "healthsync_mqtt.insights.file:_MOST_TOLD", "healthsync_mqtt.keys.ring:_AT_ONCE",
             "healthsync_mqtt.keys.sealed_bytes:_AT_ONCE", "healthsync_mqtt.mqtt.links.gathered_writes:_MOST",
             "healthsync_mqtt.mqtt.links.link:_MOST_UNSENT", "healthsync_mqtt.storage.changes:_AT_ONCE",
+            "healthsync_mqtt.storage.page:_AT_ONCE",
             "healthsync_mqtt.storage.postgres.counts:ROWS_AT_ONCE",
             "healthsync_mqtt.storage.postgres.quarantine:_AT_ONCE",
             "healthsync_mqtt.storage.sqlite.quarantine:_AT_ONCE", "healthsync_mqtt.summaries.reader:MOST_READINGS",
@@ -207,6 +208,15 @@ UNSTATED: Final[dict[str, str]] = {
             "healthsync_mqtt.summaries.part:LONGEST_DIVIDED_US", "healthsync_mqtt.topics.grammar:_MQTT_MAX_BYTES",
         ),
         "a format",
+    ),
+    # How much is kept of what rows say inside. Of more nothing is kept, or it is rougher: then rows are read.
+    **dict.fromkeys(
+        (
+            "healthsync_mqtt.storage.sketch:_MOST_BYTES", "healthsync_mqtt.storage.sketch:_MOST_GATHERED",
+            "healthsync_mqtt.storage.sketch:_MOST_NAMES", "healthsync_mqtt.storage.sketch:_MOST_PLACES",
+            "healthsync_mqtt.storage.sketch:_MOST_SEEN", "healthsync_mqtt.storage.sqlite.sketches:_MOST_OF_FEW",
+        ),
+        "a sketch",
     ),
     # How much of something is shown or written down for people.
     **dict.fromkeys(
