@@ -67,6 +67,8 @@ class Rig:
     ordered: bool = True
     #: All bridges write one log there, and share all messages.
     postgres: Postgres | None = None
+    #: where bridges reach it; 0: at its own port
+    postgres_port: int = 0
     #: The broker is a RabbitMQ, which speaks 3.1.1 alone.
     rabbitmq: bool = False
     sending: bool = True
@@ -150,15 +152,18 @@ class Rig:
                 self.postgres.directory(self.root / "server")
             if not any(part for _, part in self.bridges):
                 text = text.replace("[external]", '[external]\nshare = "all"')
-            text += (self.root / "server" / "healthsync.toml").read_text() + "shared = true\n"
+            settings = (self.root / "server" / "healthsync.toml").read_text()
+            own, way = (f"127.0.0.1:{number}/" for number in (self.postgres.port, self.postgres_port))
+            text += (settings.replace(own, way) if self.postgres_port else settings) + "shared = true\n"
         (data / "healthsync.toml").write_text(text)
         return data
 
     @property
     def logs(self) -> dict[str, Path]:
-        """The data directories of the logs there are, by the bridge."""
-        found = {name: self.processes[name].data for name, _ in self.bridges}
-        return found if self.postgres is None else dict([*found.items()][:1])
+        """The data directories of the logs there are, by the bridge; of a shared one the way around the bridges'."""
+        if self.postgres is not None:
+            return {self.bridges[0][0]: self.root / "server"}
+        return {name: self.processes[name].data for name, _ in self.bridges}
 
     async def _device(self, number: int) -> None:
         user = f"u{number}"

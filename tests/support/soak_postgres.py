@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from tests.support.external_bridge import Proxy, Wire
 from tests.support.external_rig import Rig
 from tests.support.postgres import Postgres
 from tests.support.soak.faults import small_disk, until_quiet
@@ -21,6 +22,8 @@ from tests.support.soak.run import Soak, SoakError
 from tests.support.soak.scenario import Outcome, outcome
 
 BALLAST = 64 << 20
+LONGEST_PARTITION_S = 14.0
+"""Past 10 s the server ends the session of who leads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +37,15 @@ class ServerPlan:
     #: every connection of the service ended by the server
     cuts: int = 50
     full_disks: int = 2
+    #: nothing passes between bridges and server for a while, and no connection ends; where bridges share the log
+    partitions: int = 0
     #: the rows on the server are sealed
     sealed: bool = False
 
     def faults(self) -> list[str]:
         """All of them in an order that the seed decides."""
-        found = (
-            ["kill"] * self.kills + ["server"] * self.server_kills + ["cut"] * self.cuts + ["full"] * self.full_disks
-        )
+        found = ["kill"] * self.kills + ["server"] * self.server_kills + ["cut"] * self.cuts
+        found += ["full"] * self.full_disks + ["partition"] * self.partitions
         random.Random(self.seed).shuffle(found)
         return found
 
@@ -131,12 +135,22 @@ async def soak_shared(
     rng = random.Random(plan.seed)
     names = ["main", *(f"bridge-{number}" for number in range(2, bridges + 1))]
     parts = [(name, f"{number}/{bridges}" if rabbitmq else "") for number, name in enumerate(names, 1)]
-    with Postgres() as postgres:
-        rig = Rig(root=directory, rng=rng, bridges=parts, ordered=False, postgres=postgres, rabbitmq=rabbitmq)
+    async with AsyncExitStack() as stack:
+        postgres = stack.enter_context(Postgres())
+        wire = await stack.enter_async_context(Proxy(postgres.port))
+        rig = Rig(
+            root=directory, rng=rng, bridges=parts, ordered=False, postgres=postgres, postgres_port=wire.port,
+            rabbitmq=rabbitmq,
+        )  # fmt: skip
         async with rig.running():
             for number, fault in enumerate(plan.faults(), 1):
                 if fault == "kill":
                     await rig.kill_bridge(rng.choice(names))
+                elif fault == "partition":
+                    wire.wire = Wire.SILENT
+                    await asyncio.sleep(rng.uniform(0.5, LONGEST_PARTITION_S))
+                    wire.wire = Wire.WHOLE
+                    rig.fault("partition")
                 else:
                     await asyncio.sleep(rng.uniform(0, 0.9))
                     await asyncio.to_thread(postgres.kill if fault == "server" else postgres.cut)
@@ -155,17 +169,20 @@ def main() -> int:
     parser.add_argument("--cuts", type=int, default=50, help="all connections ended by the server (default 50)")
     parser.add_argument("--full-disks", type=int, default=2, help="no room for the tables (default 2)")
     parser.add_argument("--bridges", type=int, default=1, help="so many share it, on a Mosquitto (default 1: none)")
+    parser.add_argument("--partitions", type=int, default=0, help="nothing passes to PostgreSQL (default 0; shared)")
     parser.add_argument("--rabbitmq", action="store_true", help="on a RabbitMQ, each with a part of the users")
     parser.add_argument("--sealed", action="store_true", help="the rows on the server are sealed (of one service)")
     parser.add_argument("--seed", type=int, help="repeat the random choices of a run")
     asked = parser.parse_args()
     if asked.sealed and asked.bridges > 1:
         parser.error("a log that bridges share is not sealed")
+    if asked.partitions and asked.bridges == 1:
+        parser.error("partitions are of bridges that share a log: --bridges 3")
     seed = secrets.randbelow(1 << 32) if asked.seed is None else asked.seed
     say(f"SEED={seed}")
     plan = ServerPlan(
         seed=seed, kills=asked.kills, server_kills=asked.server_kills, cuts=asked.cuts, full_disks=asked.full_disks,
-        sealed=asked.sealed,
+        partitions=asked.partitions, sealed=asked.sealed,
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="soak-") as directory:
         if asked.bridges > 1:

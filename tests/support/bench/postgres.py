@@ -14,7 +14,8 @@ from typing import Any
 
 import psutil
 
-from healthsync_mqtt.storage.opening import open_reader
+from healthsync_mqtt.storage.opening import open_log, open_reader
+from healthsync_mqtt.testing.log_items import NOW_US, item
 from tests.support.bench.external import CONNECTIONS
 from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, floods, progress
@@ -30,6 +31,7 @@ SIZES: tuple[tuple[int, int, int], ...] = ((1, 500, 40_000), (50, 20, 60_000))
 BRIDGES = (1, 2, 4)
 GUESS = 20_000
 WITHIN_S = 120
+_GROUP, _PAGE = 1_000, 500
 
 
 def server() -> Postgres:
@@ -68,6 +70,33 @@ def _store_result(store: str, size: int, wanted: int, measured: list[dict[str, A
         note=f"PUBACK {', '.join(times)}",
         detail={"floods": measured},
     )
+
+
+def reads(setting: Setting) -> list[Result]:
+    """What one follower reads, page after page, of a log that nobody writes."""
+    results, events = [], 100_000
+    with server() as postgres:
+        for store in ("SQLite", "PostgreSQL"):
+            root = setting.directory / f"reads-{store}"
+            root.mkdir()
+            data = setting.data("reads") if store == "SQLite" else postgres.directory(root / "data")
+            with open_log(data, seal_new=False) as log:
+                for first in range(0, events, _GROUP):
+                    group = [item(f"e{n}", f"user{n % 100}") for n in range(first, first + _GROUP)]
+                    log.stage(group, [], NOW_US)
+                    log.commit()
+            rates = []
+            with open_reader(data) as reader:
+                for _ in range(setting.repeats):
+                    began, at = time.perf_counter(), 0
+                    while rows := reader.read(at, _PAGE):
+                        at = rows[-1].seq
+                    assert at == events
+                    rates.append(events / (time.perf_counter() - began))
+            progress(f"  {store}: {statistics.median(rates):,.0f} events/s read")
+            work = f"one follower, log on {store}, pages of {_PAGE}"
+            results.append(Result(row="reads", work=work, unit="events/s", values=rates, target="", met=None))
+    return results
 
 
 def bridges(setting: Setting) -> list[Result]:
@@ -180,4 +209,4 @@ def _cpu_s(processes: Sequence["subprocess.Popen[Any] | None"]) -> float:
     return float(sum(each.user + each.system for each in used))
 
 
-ROWS: dict[str, Callable[[Setting], list[Result]]] = {"stores": stores, "bridges": bridges}
+ROWS: dict[str, Callable[[Setting], list[Result]]] = {"stores": stores, "reads": reads, "bridges": bridges}
