@@ -83,6 +83,7 @@ class RabbitMq(Mosquitto):
                 "RABBITMQ_CONFIG_FILE": str(config.with_suffix("")),
                 "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.directory / "enabled_plugins"),
                 "RABBITMQ_PID_FILE": str(self.root / "rabbit.pid"),
+                "ERL_CRASH_DUMP": str(self.root / "erl_crash.dump"),
             }
         )
         epmd = shutil.which("epmd") or "epmd"

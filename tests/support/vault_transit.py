@@ -1,7 +1,7 @@
 """The transit engine of HashiCorp Vault itself, with no core around it, on loopback: see ``key_servers/transit.go``.
 
-It is built once a machine, which takes a quarter of an hour where others work, too: only where ``HEALTHSYNC_TEST_BUILDS``
-is set, and it is used wherever it is there.
+It is built once a machine, which takes a quarter of an hour beside other work: only where ``HEALTHSYNC_TEST_BUILDS`` is
+set, and it is used wherever it is there.
 """
 
 import json
