@@ -30,7 +30,8 @@ def row(number: int, user: str = "alice", app: str = "a", *, event_type: str = "
 
 
 def settle(log: SqliteEventLog, commits: int = 40) -> None:
-    """As many commits as the last block and the looking through of others take."""
+    """As many rows of somebody else and commits as the last block and the looking through of others take."""
+    log.stage([row(log.head() + n, "zoe", "later") for n in range(TUNING.rows_per_step)], [], NOW_US)
     for _ in range(commits):
         log.set_cursor("some", 1)
         log.commit()
@@ -170,9 +171,9 @@ def test_a_sealed_log_opens_sketches_and_not_rows(tmp_path: Path, monkeypatch: p
 
         monkeypatch.setattr(SqliteLogReader, "_record", record)
         assert reader.read(0, 9, user="alice", contents=NEVER) == reader.read(0, 9, contents=NEVER) == []
-        assert opened == []
+        assert not [seq for seq in opened if seq <= 6 * ROWS]
         reader.read(0, 9, user="alice", contents=Contents(app=APP))
-        assert {(seq - 1) // ROWS for seq in opened} == {2}
+        assert {(seq - 1) // ROWS for seq in opened if seq <= 6 * ROWS} == {2}
 
 
 def test_who_has_too_few_rows_for_a_sketch_is_found(tmp_path: Path) -> None:
@@ -230,6 +231,6 @@ def test_with_a_new_key_nothing_is_sealed_of_a_user_whose_key_was_destroyed(tmp_
         log.commit()
         own_ring(tmp_path).destroy("alice")
         settle(log)
-        assert [block for block, _, _ in kept(log, "bob")] == [ROWS, 2 * ROWS]
+        assert len(kept(log, "bob")) == 2
         assert [block for block, _, _ in kept(log, "alice")] == [ROWS]
         assert own_ring(tmp_path).users() == 1
