@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,31 @@ def test_one_event_an_array_and_a_named_batch_are_taken_packed_or_not(scene: Sce
     assert answer.status == 200, answer.body
     assert answer.json()["stored"] == 1
     assert scene.alice.post("/v1/events", body).json()["duplicate"] == 1
+
+
+GOOD = json.dumps(event("s-good")).encode()
+UNFOLDS: dict[str, Callable[[bytes], bytes]] = {
+    "to fifty megabytes": lambda _: gzip.compress(bytes(50_000_000), 1),
+    "to gzip": gzip.compress,
+    "in two members": lambda packed: packed + packed,
+    "cut": lambda packed: packed[:-9],
+    "with another sum": lambda packed: packed[:-8] + bytes(4) + packed[-4:],
+}
+
+
+@pytest.mark.parametrize("how", UNFOLDS)
+def test_what_unfolds_to_more_than_it_may_or_is_no_whole_one_is_refused(scene: Scene, how: str) -> None:
+    """T35: with the header and without, since what the bytes are decides."""
+    body = UNFOLDS[how](gzip.compress(GOOD))
+    for header in ({"content_encoding": "gzip"}, {}):
+        answer = scene.alice.post("/v1/events", body, **header)
+        assert (answer.status, answer.json()["reason"]) == (422, "decompress_limit"), answer.body[:300]
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "gzip, gzip"])
+def test_a_body_in_an_encoding_that_is_not_read_says_so(scene: Scene, encoding: str) -> None:
+    answer = scene.alice.post("/v1/events", GOOD, content_encoding=encoding)
+    assert (answer.status, answer.json()["reason"]) == (415, "unsupported_encoding")
 
 
 def test_when_all_are_refused_the_answer_is_a_problem_with_the_reasons(scene: Scene) -> None:
