@@ -259,6 +259,12 @@ class Backlog:
         return taken
 
 
+def beside_much(waiting: Iterable[WaitingDelivery]) -> frozenset[str]:
+    """Whose these are, where one of them has more than a little: who has little and comes now waits for that."""
+    work = _work_by_user(waiting)
+    return frozenset(work) if max(work.values(), default=0) > LIGHT else frozenset()
+
+
 def _work_by_user(waiting: Iterable[WaitingDelivery]) -> Counter[str]:
     work: Counter[str] = Counter()
     for each in waiting:

@@ -15,13 +15,14 @@ from enum import Enum, auto
 from functools import partial
 from typing import Final, NamedTuple
 
-from bridge.backlog import Backlog
+from bridge.backlog import Backlog, beside_much
 from bridge.courtesy import Courtesy
 from bridge.decode.delivery import DEFAULT, Limits, decode, decode_if_quick
 from bridge.decode.gzip_payload import unfolded
 from bridge.decoder.frames import ReadRequest
 from bridge.decoder.long_messages import LongMessages
 from bridge.decoder.process import ReaderProcess
+from bridge.departed import Departed, is_droppable
 from bridge.folds import Folds
 from bridge.group import GROUP_BYTES, GROUP_EVENTS, Group, Instalments, Portion, WaitingDelivery, waiting_for
 from bridge.locked_deliveries import LockedOut
@@ -54,7 +55,10 @@ PART_EVENTS: Final = 100
 LONE_PART_EVENTS: Final = 500
 """The same where nobody else sends: each commit waits for the disk, so large parts are stored in half of the time."""
 _AHEAD: Final = 2 * GROUP_EVENTS
-"""Work of commits that waits before no more is read of who has much, or decoded: it would only take time from them."""
+"""Work of commits that waits before no more is read of who has much, or decoded: it would only take time from them.
+
+Half as much while somebody waits who has little.
+"""
 _RETRY_FIRST_S = 0.1
 _RETRY_MOST_S = 5.0
 _LOCKED_OUT_S = 1.0
@@ -128,6 +132,7 @@ class Pipeline:
         self._outage = Outage(log, "bridge.journal")
         self._keys = Outage(log, "bridge.keys")
         self._locked_out = LockedOut()
+        self._departed = Departed()
         self._knocking: asyncio.TimerHandle | None = None
         self._rejected_topic = registry.build("bridge_rejected", bridge=bridge_id)
         self._receipt_topics: dict[Addressee, str] = {}
@@ -161,6 +166,10 @@ class Pipeline:
         self.writing = False
         #: when the first row of the group was written
         self._began = 0.0
+        #: of a group that is written apart and may end early: whose it is, whether it is to, behind how many it did
+        self._written_apart: frozenset[str] = frozenset()
+        self._hasty = False
+        self._ended_behind = 0
         #: the version of consent that all that waits was screened by
         self._consent = gate.version
         chores.taken_by(self._schedule)
@@ -220,7 +229,8 @@ class Pipeline:
         source = deliveries[0].source
         self._count_in(source, origin.user, held_before)
         self._schedule()
-        if self._waiting.work > _AHEAD:
+        enough = GROUP_EVENTS if self._pressure.uneven else _AHEAD
+        if self._waiting.work > enough:
             self._pressure.ahead(much=True)
         return self._pressure.hold(source, origin.user)
 
@@ -234,8 +244,13 @@ class Pipeline:
         return self._pressure.hold(source, user)
 
     def leave(self, source: Source) -> None:
-        """The source is gone and waits for nothing."""
+        """The source is gone and waits for nothing. Of what it left behind, few refusals are still written."""
         self._pressure.leave(source)
+        if self._waits(source):
+            self._departed.add(source)
+
+    def _waits(self, source: Source) -> bool:
+        return self._pressure.holds(source) or source in self._aside.lines
 
     async def drain(self) -> None:
         """Wait until everything submitted so far is committed and acknowledged, or the pipeline has stopped."""
@@ -311,6 +326,8 @@ class Pipeline:
         held = self._waiting.held
         if held != held_before:
             self._pressure.add(source, user, held - held_before, decoded=True)
+            if self._written_apart and user not in self._written_apart and self._pressure.is_little(user):
+                self._hasty = True
         return held
 
     def _quick(self, delivery: Delivery) -> Decoded | None:
@@ -405,6 +422,8 @@ class Pipeline:
         """As many deliveries as a commit may have and at least one or a part of one, and every chore."""
         most = self._part_events() if self._waiting.long_work and not self._rests() else 0
         chores, group = self._chores.take(), self._waiting.take(GROUP_EVENTS, GROUP_BYTES, most)
+        if self._departed:
+            group = self._without_departed(group)
         chores += [chore for _, _, _, chore, _ in group if chore is not None]
         if group and group[-1].of is not None:
             part = group[-1]
@@ -414,6 +433,20 @@ class Pipeline:
         if self._locked_out:
             self._locked_out.sift(made)
         return made
+
+    def _without_departed(self, group: list[WaitingDelivery]) -> list[WaitingDelivery]:
+        """The group without what nobody is told any more; that was not stored, and is counted so."""
+        kept, nothing, dropped, beyond = self._departed.sift(group)
+        undecoded = [each for source in beyond for each in self._aside.give_up(source, is_droppable)]
+        for delivery, held in undecoded:
+            self._pressure.less(delivery.source, delivery.origin.user, held.size, decoded=False)
+        self._count_out(nothing)
+        self._counters.failed += dropped
+        self._counters.messages_failed += len(nothing) + len(undecoded)
+        if beyond:
+            log.warning("bridge.refusals_dropped", connections=len(beyond), messages=len(nothing) + len(undecoded))
+        self._departed.keep(self._waits)
+        return kept
 
     def _attempt(self) -> None:
         group = self._group
@@ -434,7 +467,7 @@ class Pipeline:
         group = self._group
         try:
             if self._journal.apart:
-                self._store([(items, refused) for items, refused, _, _ in portions], received_us)
+                self._store(portions, received_us)
                 return
             with self._courtesy.quiet():
                 items, refused, whole, last = next(portions)
@@ -466,11 +499,31 @@ class Pipeline:
         self._waiting.put_back(rest)
         return True
 
-    def _store(self, portions: "list[tuple[Sequence[Item], Sequence[Quarantined]]]", received_us: int) -> None:
-        """Have the journal's thread write the group and commit it; the loop waits for no other machine."""
+    def _store(self, portions: Iterator[Portion], received_us: int) -> None:
+        """Have the journal's thread write the group and commit it; the loop waits for no other machine.
+
+        The loop leaves the group alone meanwhile.
+        """
         self._write_chores()
+        group = self._group
+        self._hasty, self._ended_behind = False, 0
+        if group.part is None and all(each.chore is None for each in group.waiting):
+            self._written_apart = beside_much(group.waiting)
+            self._hasty = bool(self._written_apart) and self._waiting.urgent(group.waiting)
         self._commit_from = self._loop.time()
-        self._journal.store(portions, received_us, self._stored)
+        self._journal.store(self._apart(group, portions), received_us, self._stored)
+
+    def _apart(
+        self, group: Group, portions: Iterator[Portion]
+    ) -> "Iterator[tuple[Sequence[Item], Sequence[Quarantined]]]":
+        """In the journal's thread: the portions, or some, where somebody came who has little and would wait for all."""
+        for items, refused, whole, _ in portions:
+            yield items, refused
+            if 0 < whole < len(group.waiting) and self._hasty:
+                self._ended_behind = whole
+                if group.refused:
+                    yield from ((items, refused) for items, refused, _, _ in group.rejections())
+                return
 
     def _write_chores(self) -> None:
         group = self._group
@@ -479,9 +532,14 @@ class Pipeline:
             chore.write(self._journal)
 
     def _stored(self, seqs: list[int], head: int, error: StoreError | None) -> None:
+        self._written_apart = frozenset()
         if error is None and self._phase is not PipelinePhase.STOPPED:
-            self._group.seqs = seqs
-            self._note_outcomes(self._group)
+            group = self._group
+            if self._ended_behind and (rest := group.waiting[self._ended_behind :]):
+                group.part_with(rest)
+                self._waiting.put_back(rest)
+            group.seqs = seqs
+            self._note_outcomes(group)
         self._committed(head, error)
 
     @staticmethod

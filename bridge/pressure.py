@@ -71,7 +71,7 @@ class Pressure:
             self._full = False
             self._perhaps.update(dict.fromkeys(self._waiting))
         self._change(user, -size)
-        if user in self._of_user and self._is_little(user):
+        if user in self._of_user and self.is_little(user):
             self._perhaps.update(self._of_user[user])
 
     def ahead(self, *, much: bool) -> None:
@@ -83,7 +83,7 @@ class Pressure:
     def room(self, delivery: Delivery) -> bool:
         """Whether a delivery that waits undecoded may be decoded: it takes more memory then."""
         held = self._sources.get(delivery.source, _Held())
-        return held.decoded <= self._share and (self._decoded <= self._limit or self._is_little(delivery.origin.user))
+        return held.decoded <= self._share and (self._decoded <= self._limit or self.is_little(delivery.origin.user))
 
     def hold(self, source: Source, user: str | None) -> bool:
         """Whether the source is to read no more; then ``freed`` names it some time."""
@@ -95,6 +95,10 @@ class Pressure:
         if user is not None:
             self._of_user.setdefault(user, {})[source] = None
         return True
+
+    def holds(self, source: Source) -> bool:
+        """Whether something of the source waits."""
+        return source in self._sources
 
     def leave(self, source: Source) -> None:
         """The source is gone, and waits for nothing."""
@@ -129,11 +133,11 @@ class Pressure:
 
     def _is_behind(self, user: str | None) -> bool:
         """Whether all together hold so much that this user waits for it."""
-        if self._ahead and user is not None and not self._is_little(user):
+        if self._ahead and user is not None and not self.is_little(user):
             return True
         if not self._full:
             return False
-        return user is None or not self._is_little(user) or self._little > self._limit // RESERVE
+        return user is None or not self.is_little(user) or self._little > self._limit // RESERVE
 
     def _change(self, user: str, size: int) -> None:
         before = self._users.pop(user, 0)
@@ -143,5 +147,6 @@ class Pressure:
         most = self._limit // LITTLE
         self._little += (after if after <= most else 0) - (before if before <= most else 0)
 
-    def _is_little(self, user: str) -> bool:
+    def is_little(self, user: str) -> bool:
+        """Whether little waits of this user."""
         return self._users.get(user, 0) <= self._limit // LITTLE

@@ -151,6 +151,20 @@ class Aside(Generic[H]):
             else:
                 self._follow(line)
 
+    def give_up(self, line: object, unwanted: Callable[[Delivery], bool]) -> list[tuple[Delivery, H]]:
+        """Decode no more of a line what is ``unwanted``, but for what is being decoded; not from within ``ready``."""
+        waiting = self.lines.pop(line, None)
+        if waiting is None:
+            return []
+        kept = deque() if line in self._line else deque((waiting.popleft(),))
+        kept += (job for job in waiting if not unwanted(job.delivery))
+        if kept:
+            self.lines[line] = kept
+        else:
+            self._line.pop(line, None)
+        held: list[tuple[Delivery, Any]] = [(job.delivery, job.held) for job in waiting if unwanted(job.delivery)]
+        return held
+
     def close(self) -> None:
         """Give up what is here, without waiting for it. Idempotent."""
         self._closed = True

@@ -11,7 +11,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from healthsync_mqtt.errors import StoreError
@@ -121,8 +121,8 @@ class Journal:
         """Commit in the thread; ``done`` is called on the loop. Nothing is durable before."""
         self._requests.put(partial(self._committed, done))
 
-    def store(self, portions: Sequence[Portion], received_us: int, done: Stored) -> None:
-        """``write`` each portion, then commit, in the thread; ``done`` is called on the loop."""
+    def store(self, portions: Iterable[Portion], received_us: int, done: Stored) -> None:
+        """``write`` each portion, asked for in the thread, then commit; ``done`` is called on the loop."""
         self._requests.put(partial(self._stored, portions, received_us, done))
 
     def close(self) -> None:
@@ -141,10 +141,10 @@ class Journal:
         _, head, error = self._tried((), 0)
         return partial(done, head, error)
 
-    def _stored(self, portions: Sequence[Portion], received_us: int, done: Stored) -> Callable[[], None]:
+    def _stored(self, portions: Iterable[Portion], received_us: int, done: Stored) -> Callable[[], None]:
         return partial(done, *self._tried(portions, received_us))
 
-    def _tried(self, portions: Sequence[Portion], received_us: int) -> tuple[list[int], int, StoreError | None]:
+    def _tried(self, portions: Iterable[Portion], received_us: int) -> tuple[list[int], int, StoreError | None]:
         try:
             seqs = [seq for items, rejected in portions for seq in self._log.stage(items, rejected, received_us)]
             return seqs, self._log.commit(), None

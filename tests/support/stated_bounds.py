@@ -9,6 +9,8 @@ from typing import Final
 STATED: Final[dict[str, str]] = {
     "commit.work": "bridge.group:GROUP_EVENTS",
     "commit.ahead": "bridge.pipeline:_AHEAD",
+    "departed.refused": "bridge.departed:MOST_REFUSED",
+    "departed.work": "healthsync_mqtt.broker.embedded.connection:_LEFT_BEHIND",
     "commit.portion": "bridge.group:PORTION",
     "commit.felt": "bridge.backlog:MUCH",
     "commit.little": "bridge.backlog:LIGHT",

@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from enum import Flag, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 from healthsync_mqtt.broker.embedded.wire import Wire
 
@@ -41,14 +40,27 @@ class Hold(Flag):
     SHUTDOWN = auto()
 
 
-def _nobody() -> None:
+class GoOn(Protocol):
+    """Called when a client may go on."""
+
+    def __call__(self, *, much: bool) -> None: ...
+
+
+_MUCH: Final = Hold.JOURNAL | Hold.WINDOW | Hold.RATE
+"""Reasons that lie in how much the client sends."""
+
+
+def _nobody(*, much: bool) -> None:
     """Who is called by what outlives its connection."""
 
 
 class Reading:
-    """Reads as long as no reason speaks against it. ``go_on`` is called when only the turn is left to wait for."""
+    """Reads as long as no reason speaks against it. ``go_on`` is called when only the turn is left to wait for.
 
-    def __init__(self, wire: Wire, go_on: Callable[[], None]) -> None:
+    It is told whether the last other reason was how much the client sends.
+    """
+
+    def __init__(self, wire: Wire, go_on: GoOn) -> None:
         self._wire = wire
         self._go_on = go_on
         self.held = Hold.NONE
@@ -84,7 +96,7 @@ class Reading:
             if not self.held:
                 self._wire.resume()
             elif self.held is Hold.TURN:
-                self._go_on()
+                self._go_on(much=reason in _MUCH)
 
     def over(self) -> None:
         """The connection is over: nobody is called any more."""

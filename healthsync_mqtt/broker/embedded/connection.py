@@ -4,6 +4,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from healthsync_mqtt.broker.embedded.actions import (
@@ -36,8 +37,8 @@ from healthsync_mqtt.broker.embedded.welcome import receive_maximum
 from healthsync_mqtt.broker.embedded.wire import Wire, tongue
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.identity.certificates.demand import Demand
-from healthsync_mqtt.model.delivery import DeliveryVerdict
-from healthsync_mqtt.model.principal import Principal
+from healthsync_mqtt.model.delivery import DeliveryVerdict, Source
+from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.mqtt.ack_order import OtherAnswer
 from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, v5
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Suback, Unsuback
@@ -54,6 +55,9 @@ _DEAR = 5
 """Reading beyond a payload's length costs a turn its bytes >> this, as the payload itself does."""
 _DEAR_MESSAGE = 256
 """So many bytes of such reading count as a message of the device and its user."""
+
+_LEFT_BEHIND = 1 << 18
+"""So much of it is done for a client that is gone, some 260 refused events; then what else it brought is dropped."""
 
 _PACKETS = 128
 """Packets that are made of bytes at once: they take more memory than the bytes."""
@@ -95,13 +99,14 @@ class Connection:
         self.dialect: Dialect = THREE
         self._turns = turns
         self.account = TurnAccount()
-        self.reading = Reading(wire, lambda: turns.later(self))
+        self.reading = Reading(wire, partial(turns.later, self))
         self._deadlines = Deadlines(self.reading, limits.connect_timeout_s, self._over)
+        self._behind: Callable[[Source], bool] | None = None
         self._refusal: asyncio.TimerHandle | None = None
         self._incoming_messages: IncomingMessages | None = None
         self._out: list[bytes] = []
         self._fault: str | None = None
-        self._dear = 0
+        self._dear = self._left_behind = 0
         self._ended = self._lost = self._gone = False
         self.login: Login | None = None
         self.opened_us = time.time_ns() // 1000
@@ -187,9 +192,17 @@ class Connection:
 
     @property
     def _unread(self) -> bool:
-        if self._protocol.state in DEAF:
+        if self._protocol.state in DEAF or self._left_behind > _LEFT_BEHIND:
             return False
         return self._protocol.ready or self._fault is not None or self._decoder.more or self._wire.waits
+
+    @property
+    def put_off(self) -> bool:
+        """Whether the journal has so much of its user that it waits with what it has brought, too."""
+        if self._behind is None or not self._behind(self):
+            return False
+        self.reading.stop(Hold.JOURNAL)
+        return True
 
     def turn(self, work: int) -> int:
         """Handle about so much of what came in; what it cost."""
@@ -254,6 +267,10 @@ class Connection:
         """Deliveries took so much more to decide than their length says: within a turn they cost of the turn, too."""
         self._dear += cost
         self.reading.passed(cost / _DEAR_MESSAGE)
+        if self._lost and not self._gone:
+            self._left_behind += cost
+            if self._left_behind > _LEFT_BEHIND:  # no turn comes for it any more
+                asyncio.get_running_loop().call_soon(self._pace)
 
     def resume(self) -> None:
         """The journal has caught up: read again, if reading was stopped for its sake."""
@@ -351,12 +368,15 @@ class Connection:
         self._perform(
             self._protocol.admitted(verdict.session, present=verdict.present, route=verdict.route, about=verdict.about)
         )
-        if verdict.hold:
-            self.reading.stop(verdict.hold)
+        self._behind = verdict.behind
+        if self._behind(self):
+            self.reading.stop(Hold.JOURNAL)
         if verdict.long is not None:
             self._take_long(verdict.long)
         self.flush()
         principal = verdict.login.principal
+        if principal.role is Role.device and principal.user is not None:
+            self._turns.of_user(self.account, principal.user)
         self._visitors.told("door.connected", self, principal.client_id, role=principal.role.value)
 
     def _take_long(self, right: LongRight) -> None:

@@ -298,7 +298,7 @@ class FrontDoor:
             gate=self.rates.gate(principal),
             keep_alive_s=keep_alive_s,
             token_s=max(0.0, verdict.expires_at - self._clock()),
-            hold=Hold.JOURNAL if self.ingest.hold(client, principal.user) else Hold.NONE,
+            behind=partial(self.ingest.hold, user=principal.user),
             about=welcome(
                 said,
                 principal=principal,

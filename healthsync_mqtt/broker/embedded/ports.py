@@ -147,8 +147,8 @@ class Entry(NamedTuple):
     gate: Gate
     keep_alive_s: int
     token_s: float
-    #: why it is not read yet
-    hold: Hold
+    #: whether the journal has so much of its user that it has to wait for its ``resume``
+    behind: Callable[[Source], bool]
     #: properties of the CONNACK
     about: Properties = NO_PROPERTIES
     long: LongRight | None = None

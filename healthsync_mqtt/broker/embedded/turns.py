@@ -2,7 +2,8 @@
 
 What a client sends is handled at once as far as there is room. The rest waits: the client is not read, and gets a turn
 after each rest (the idea of fq_codel: who has used little lately goes first, among those who have logged in). So a
-bystander waits for one pass at most, however many clients flood, and with whatever.
+bystander waits for one pass at most, however many clients flood, and with whatever. What a user's connections use is
+one: with fifty of them nobody has fifty times the little that goes first.
 
 A pass is followed by a rest in which the loop does nothing for those who wait (see ``rests``).
 
@@ -15,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import Final, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 from healthsync_mqtt.broker.embedded.rests import Rests
 
@@ -25,7 +27,7 @@ LIGHT_TURN: Final = 60
 PASS: Final = 4_000
 """Units of work for all clients together between two rests."""
 RESERVE: Final = 1_000
-"""Of these, what is left for clients that need little and come while others wait."""
+"""Of these, what is left for clients that need little and come while others wait, whatever a turn came to."""
 HURRIED_PASS: Final = RESERVE + TURN
 """The same as ``PASS`` while a commit takes several rounds to prepare: others wait for each of them."""
 
@@ -45,15 +47,13 @@ class WaitingPlace(Enum):
     HEAVY = auto()
 
 
-class TurnAccount:
-    """What ``Turns`` knows of one client: where it waits, what it used lately, how often it had to wait."""
+class TurnUsage:
+    """What was used lately."""
 
-    __slots__ = ("_before", "_count", "_rests", "_since", "_used", "place")
+    __slots__ = ("__weakref__", "_rests", "_used")
 
     def __init__(self) -> None:
-        self.place = WaitingPlace.NOWHERE
         self._used = self._rests = 0
-        self._since = self._before = self._count = 0.0
 
     def allowance(self, rests: int) -> int:
         """Units that it may use before those who wait, after so many rests."""
@@ -66,6 +66,18 @@ class TurnAccount:
         """It has used so much; two turns are forgiven soon enough to be the most that is remembered."""
         self.allowance(rests)
         self._used = min(self._used + spent, 2 * TURN)
+
+
+class TurnAccount:
+    """What ``Turns`` knows of one client: where it waits, what it used lately, how often it had to wait."""
+
+    __slots__ = ("_before", "_count", "_since", "place", "usage")
+
+    def __init__(self) -> None:
+        self.place = WaitingPlace.NOWHERE
+        #: its own, or that of all connections of its user
+        self.usage = TurnUsage()
+        self._since = self._before = self._count = 0.0
 
     def deferred(self, now: float) -> None:
         """It had to wait because it had used up its turn."""
@@ -95,6 +107,10 @@ class Waiter(Protocol):
     @property
     def waits(self) -> bool:
         """Whether there is something to do now."""
+
+    @property
+    def put_off(self) -> bool:
+        """Whether it is not to have its turn now, for another reason. Asked of those who have used one up."""
 
     def turn(self, work: int) -> int:
         """Do about so much of it; what it cost."""
@@ -129,6 +145,7 @@ class Turns:
         self._rests = 0
         self._scheduled = False
         self._strangers_next = True
+        self._of_users: WeakValueDictionary[str, TurnUsage] = WeakValueDictionary()
 
     @property
     def waiting(self) -> int:
@@ -147,14 +164,28 @@ class Turns:
             if self._left <= RESERVE:
                 self._wait(waiter, WaitingPlace.HEAVY)
                 return
-            self._left -= waiter.turn(min(TURN, self._left - RESERVE))
+            spent = waiter.turn(min(TURN, self._left - RESERVE))
+            self._left = max(RESERVE, self._left - spent)
         if self._left <= RESERVE:
             self._schedule()
 
-    def later(self, waiter: Waiter) -> None:
-        """``waiter`` may go on after something that held it up; not from within whatever released it."""
-        if waiter.account.place is WaitingPlace.NOWHERE and waiter.waits:
-            self._wait(waiter, WaitingPlace.STRANGER if waiter.stranger else WaitingPlace.LIGHT)
+    def later(self, waiter: Waiter, *, much: bool = False) -> None:
+        """``waiter`` may go on after something that held it up; not from within whatever released it.
+
+        ``much``: it was held up for sending much. They are released together, and would all be before the others.
+        """
+        if waiter.account.place is not WaitingPlace.NOWHERE or not waiter.waits:
+            return
+        if waiter.stranger:
+            self._wait(waiter, WaitingPlace.STRANGER)
+        elif much or waiter.account.usage.allowance(self._rests) <= 0:
+            self._wait(waiter, WaitingPlace.HEAVY)
+        else:
+            self._wait(waiter, WaitingPlace.LIGHT)
+
+    def of_user(self, account: TurnAccount, user: str) -> None:
+        """What this account uses is counted with whatever else is of this user."""
+        account.usage = self._of_users.setdefault(user, account.usage)
 
     def busy(self, waiters: Iterable[W]) -> list[W]:
         """Those of them who have had to wait for their turns a lot within the last minute."""
@@ -166,7 +197,7 @@ class Turns:
         if waiter.stranger:
             self._wait(waiter, WaitingPlace.STRANGER)
             return
-        allowance = waiter.account.allowance(self._rests)
+        allowance = waiter.account.usage.allowance(self._rests)
         if allowance > 0 and (self._light or self._left <= 0):
             self._wait(waiter, WaitingPlace.LIGHT)
             return
@@ -177,7 +208,7 @@ class Turns:
 
     def _give(self, waiter: Waiter, work: int) -> None:
         spent = waiter.turn(work)
-        waiter.account.charge(spent, self._rests)
+        waiter.account.usage.charge(spent, self._rests)
         self._left -= spent
 
     def _wait(self, waiter: Waiter, place: WaitingPlace) -> None:
@@ -231,8 +262,11 @@ class Turns:
         while (waiter := self._next()) is not None:
             account = waiter.account
             came_from, account.place = account.place, WaitingPlace.NOWHERE
-            if not waiter.waits:
+            if not waiter.waits or (came_from is WaitingPlace.HEAVY and waiter.put_off):
                 continue
-            self._give(waiter, TURN if came_from is WaitingPlace.HEAVY else max(1, account.allowance(self._rests)))
+            heavy = came_from is WaitingPlace.HEAVY
+            self._give(waiter, TURN if heavy else max(1, account.usage.allowance(self._rests)))
+            if came_from is not WaitingPlace.LIGHT:
+                self._left = max(RESERVE, self._left)
             if waiter.waits:
                 self._wait(waiter, WaitingPlace.HEAVY)

@@ -87,6 +87,7 @@ class Wire(asyncio.Protocol):
         #: what the listener asks of clients besides a token
         self.clients = clients
         self.congested = False
+        self._paused = False
         #: whether nothing more can be sent; the loop says so in the log at every try
         self._mute = False
         #: the client's address, which a proxy may have named; without one, whoever is at the other end
@@ -166,12 +167,14 @@ class Wire(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop reading: back-pressure."""
-        if not self.transport.is_closing():
+        if not (self._mute or self.transport.is_closing()):
+            self._paused = True
             self.transport.pause_reading()
 
     def resume(self) -> None:
         """Read again."""
-        if not self.transport.is_closing():
+        if not (self._mute or self.transport.is_closing()):
+            self._paused = False
             self.transport.resume_reading()
 
     def close(self, *, soon: bool = False) -> None:
@@ -181,6 +184,11 @@ class Wire(asyncio.Protocol):
         """
         self._mute = True
         self._inbox.clear()
+        if soon and self.secure and self._paused:
+            # Until the peer says goodbye TLS deciphers all that comes, at once and for nobody: of one that is not read
+            # that is what has gathered. What was written goes out before the next round, and no more is waited for.
+            asyncio.get_running_loop().call_soon(self.transport.abort)
+            return
         self.transport.close()
         if soon and self._cut is not None:
             self._cut.cancel()

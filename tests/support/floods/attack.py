@@ -8,7 +8,7 @@ import ssl
 import struct
 import time
 from dataclasses import dataclass
-from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.sharedctypes import SynchronizedArray
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -50,12 +50,13 @@ class Attacker:
     def __init__(self, task: Task, kind: Kind, login: Login, number: int) -> None:
         self.kind = kind
         self._port = task.wss if kind.web else task.mqtts if kind.tls or kind.raw else task.mqtt
-        self._source = (f"127.0.{1 + number // 250}.{1 + number % 250}", 0)
+        self._source = (source_of(number), 0)
         self._tls = tls_context(task.ca_file)
         self._block = kind.block(login)
         self._greeting = _greeting(kind, login)
         self._out = memoryview(b"")
         self._greeted = False
+        self.number = number
         #: whether it has logged in, on this connection; a refused login is not tried again
         self.accepted = False
         self.socket = self._opened()
@@ -108,6 +109,11 @@ class Attacker:
         return True
 
 
+def source_of(number: int) -> str:
+    """The address that an attacker comes from."""
+    return f"127.0.{1 + number // 250}.{1 + number % 250}"
+
+
 def _greeting(kind: Kind, login: Login) -> bytes:
     if not kind.login:
         return b""
@@ -120,10 +126,10 @@ def _greeting(kind: Kind, login: Login) -> bytes:
     return b"\x82\xfe" + len(said).to_bytes(2, "big") + b"\0\0\0\0" + said if kind.web else said
 
 
-def attack(task: Task, ended_at: "Synchronized[float]", ready: Event) -> None:
+def attack(task: Task, ports: "SynchronizedArray[int]", ready: Event) -> None:
     """Flood for the task's time; ``ready`` is set when all have connected.
 
-    ``ended_at``: when (monotonic) the service last closed one that had logged in.
+    ``ports``: of each attacker that has logged in to stay the port of its connection, else 0.
     """
     kinds = {kind.name: kind for kind in KINDS}
     selector = selectors.DefaultSelector()
@@ -145,10 +151,11 @@ def attack(task: Task, ended_at: "Synchronized[float]", ready: Event) -> None:
             except OSError:
                 alive = False
             if alive and not done:
+                if attacker.accepted and not attacker.kind.churn and not ports[attacker.number]:
+                    ports[attacker.number] = attacker.socket.getsockname()[1]
                 continue
             selector.unregister(attacker.socket)
-            if attacker.accepted and not done:
-                ended_at.value = time.monotonic()
+            ports[attacker.number] = 0
             away.append((time.monotonic() + (0.0 if done else _AGAIN_S), attacker))
         now = time.monotonic()
         back, away = [each for at, each in away if at <= now], [(at, each) for at, each in away if at > now]

@@ -1,5 +1,6 @@
 """A commit that is being written ends early for those who have little: they wait for a portion, not for all of it."""
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from bridge.group import GROUP_EVENTS, PORTION
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.storage.port import Quarantined
+from tests.support.patience import PATIENCE_S
 from tests.unit.bridge.bench import Bench, Notes, delivery, event, origin
 
 MANY = 6 * PORTION + 70
@@ -54,6 +56,59 @@ async def test_who_has_little_waits_for_a_portion_of_others_and_nothing_is_lost(
         assert [each for each in bench.ids() if each != "bob-1"] == [f"alice-{n}" for n in range(MANY)]
         assert bench.balanced()
         assert bench.pipeline.backlog == 0
+    finally:
+        bench.close()
+
+
+@pytest.mark.parametrize("failures", [0, 2])
+async def test_a_group_that_is_written_apart_ends_early_too(failures: int) -> None:
+    """On PostgreSQL who had little waited for all five thousand rows of others, each portion a way to the server."""
+    bench = Bench()
+    bench.journal.apart = True
+    bench.pipeline._retry_s = 0.0
+    bench.log.faults = [StoreError("the server is gone") for _ in range(failures)]
+    alice, bob = bench.source(), bench.source()
+    stage, came = bench.log.stage, threading.Event()
+    staged: list[int] = []
+
+    def held(items: Sequence[Any], refused: Sequence[Quarantined], received_us: int) -> list[int]:
+        if not staged:
+            bench.pipeline._loop.call_soon_threadsafe(arrive)
+            assert came.wait(PATIENCE_S)
+        staged.append(len(items))
+        found: list[int] = stage(items, refused, received_us)
+        return found
+
+    def arrive() -> None:
+        bench.pipeline.submit([delivery(bob, 1, event("bob-1"), origin("bob"))])
+        came.set()
+
+    bench.log.stage = held
+    try:
+        bad = [event(f"bad-{n}", bpm=900) for n in range(3)]
+        bench.pipeline.submit([delivery(alice, MANY, bad)])
+        flood(bench, alice)
+        await bench.settle()
+        assert (bob.tokens, sorted(alice.tokens)) == ([1], list(range(MANY + 1)))
+        assert bob.stored_then[0] <= PORTION + 1
+        assert max(staged) <= PORTION
+        assert [each for each in bench.ids() if each != "bob-1"] == [f"alice-{n}" for n in range(MANY)]
+        assert bench.counters.rejected == len(bad) == len(bench.log.reader().rejected(0, 9_999))
+        assert bench.balanced()
+        assert bench.pipeline.backlog == 0
+    finally:
+        bench.close()
+
+
+async def test_a_group_that_is_written_apart_is_one_where_nobody_comes_who_has_little() -> None:
+    bench = Bench()
+    bench.journal.apart = True
+    alice = bench.source()
+    try:
+        flood(bench, alice)
+        await bench.settle()
+        assert bench.log.commits == 1
+        assert alice.tokens == list(range(MANY))
     finally:
         bench.close()
 

@@ -83,7 +83,7 @@ class Porch:
         made = session(window=20)
         login = Login(principal=WATCH, expires_at=1e12, jti=None)
         gate = Gate(Bucket(1e6, 1e6), Bucket(1e6, 1e6))
-        return Entry(login, made, False, route, gate, 600, 1e6, Hold.NONE)
+        return Entry(login, made, False, route, gate, 600, 1e6, lambda _: False)
 
     def take(self, _client: Connection, what: Any) -> Hold:
         return Hold.JOURNAL if self._line.submit(what.deliveries) else Hold.NONE

@@ -99,7 +99,7 @@ class FakeWire:
 
 def test_reading_goes_on_when_the_last_reason_is_gone() -> None:
     wire = FakeWire()
-    reading = Reading(wire, lambda: None)  # type: ignore[arg-type]
+    reading = Reading(wire, lambda *, much: None)  # type: ignore[arg-type]
     reading.release(Hold.JOURNAL)
     reading.stop(Hold.WINDOW)
     reading.stop(Hold.JOURNAL)
@@ -112,7 +112,7 @@ def test_reading_goes_on_when_the_last_reason_is_gone() -> None:
 
 
 def test_only_a_client_that_does_not_read_is_to_blame_for_its_silence() -> None:
-    reading = Reading(FakeWire(), lambda: None)  # type: ignore[arg-type]
+    reading = Reading(FakeWire(), lambda *, much: None)  # type: ignore[arg-type]
     assert not reading.ours
     reading.stop(Hold.OUTBOX)
     assert not reading.ours

@@ -22,7 +22,7 @@ class Wire:
 
 def reading(*holds: Hold) -> tuple[Reading, Wire]:
     wire: Any = Wire()
-    made = Reading(wire, lambda: None)
+    made = Reading(wire, lambda *, much: None)
     for hold in holds:
         made.stop(hold)
     return made, wire

@@ -12,6 +12,7 @@ from healthsync_mqtt.broker.embedded.turns import (
     TURN,
     TurnAccount,
     Turns,
+    TurnUsage,
     WaitingPlace,
 )
 
@@ -49,6 +50,14 @@ class Client:
         self.turns = 0
         self.step = step
         self.account = TurnAccount()
+        #: how often it was asked whether it is put off, and what it says
+        self.asked = 0
+        self.behind = False
+
+    @property
+    def put_off(self) -> bool:
+        self.asked += 1
+        return self.behind
 
     @property
     def waits(self) -> bool:
@@ -151,6 +160,81 @@ def test_who_is_released_goes_on_in_the_next_pass_and_not_at_once() -> None:
     assert client.turns == 1
 
 
+@pytest.mark.parametrize("much", [True, False])
+def test_many_who_were_held_up_for_sending_much_are_not_before_who_needs_little(much: bool) -> None:
+    """Forty-five were released by one commit, each with a batch: a bystander's event waited for all of them."""
+    loop = Loop()
+    batch = 2 * TURN
+    released = [Client(batch, step=batch) for _ in range(45)]
+    for each in released:
+        if not much:  # whatever held it up: it has just used more than goes first
+            each.account.usage.charge(batch, loop.rests)
+        loop.turns.later(each, much=much)
+    bystander = Client(10)
+    loop.run()
+    loop.turns.arrived(bystander)
+    before = sum(each.done for each in released)
+    while bystander.waits:
+        loop.run()
+    assert sum(each.done for each in released) - before <= PASS
+    while any(each.waits for each in released):
+        loop.run()
+
+
+def test_all_connections_of_a_user_have_one_little_that_goes_first() -> None:
+    """With fifty connections a user had fifty times as much before everybody else, and more than there is."""
+    loop = Loop()
+    flood = Client(10_000 * PASS)
+    loop.turns.arrived(flood)
+    crowd = [Client() for _ in range(100)]
+    for each in crowd:
+        loop.turns.of_user(each.account, "alice")
+    loop.run()
+    before, rests = sum(each.done for each in crowd), loop.rests
+    bystander = Client()
+    for _ in range(200):
+        for each in crowd:
+            each.left = LIGHT_TURN
+            loop.turns.arrived(each)
+        bystander.left = 10
+        loop.turns.arrived(bystander)
+        loop.run()
+        assert not bystander.waits
+    least = 20 * TURN  # of turns like everybody who floods
+    assert least <= sum(each.done for each in crowd) - before <= (loop.rests - rests) * PASS
+    assert all(each.turns for each in crowd)
+
+
+def test_what_is_of_nobody_any_more_is_forgotten() -> None:
+    turns = Loop().turns
+    crowd = [TurnAccount() for _ in range(3)]
+    for account, user in zip(crowd, ("alice", "alice", "bob"), strict=True):
+        turns.of_user(account, user)
+    assert crowd[0].usage is crowd[1].usage is not crowd[2].usage
+    assert len(turns._of_users) == 2
+    del crowd, account
+    assert len(turns._of_users) == 0
+
+
+def test_who_is_put_off_for_another_reason_has_no_turn_and_who_needs_little_is_not_asked() -> None:
+    loop, flood, other = Loop(), Client(100 * PASS), Client(100 * PASS)
+    for each in (flood, other):
+        loop.turns.arrived(each)
+    flood.behind, done = True, flood.done
+    while flood.account.place is not WaitingPlace.NOWHERE:
+        loop.run()
+    assert flood.done == done
+    assert flood.waits
+    bystander = Client(10)
+    loop.turns.arrived(bystander)
+    assert (bystander.waits, bystander.asked) == (False, 0)
+    flood.behind = False
+    loop.turns.later(flood, much=True)
+    loop.run()
+    loop.run()
+    assert flood.done > done
+
+
 def test_one_that_waits_no_more_is_passed_over() -> None:
     loop, flood, gone = Loop(), Client(3 * PASS), Client(PASS)
     loop.turns.arrived(flood)
@@ -217,7 +301,7 @@ def test_a_little_is_done_at_once_while_floods_wait() -> None:
 
 
 def test_who_used_a_turn_is_not_light_before_it_is_forgiven() -> None:
-    account = TurnAccount()
+    account = TurnUsage()
     assert account.allowance(0) == LIGHT_TURN
     account.charge(LIGHT_TURN + 10, 0)
     assert account.allowance(0) < 0
@@ -248,9 +332,11 @@ def test_one_that_overdraws_its_turn_is_followed_by_a_rest() -> None:
     loop, dear = Loop(), Client(10 * PASS, step=10 * PASS)
     loop.turns.arrived(dear)
     assert not dear.waits
-    other = Client(TURN)
+    other, bystander = Client(TURN), Client(10)
     loop.turns.arrived(other)
-    assert other.done == 0
+    assert other.done <= LIGHT_TURN
+    loop.turns.arrived(bystander)
+    assert not bystander.waits, "what is left for who needs little is theirs"
     loop.run()
     assert loop.rests == 1
     assert not other.waits
@@ -275,6 +361,22 @@ def test_where_others_wait_for_each_round_a_flood_gets_less_of_it_and_who_needs_
     before = sum(flood.done for flood in floods)
     loop.run()
     assert sum(flood.done for flood in floods) - before > HURRIED_PASS
+
+
+def test_turns_that_come_to_more_than_they_should_take_nothing_from_who_needs_little() -> None:
+    """A batch that unfolds is a turn and a half: an event that came then waited for the next pass."""
+    loop, batch = Loop(), TURN + TURN * 7 // 10
+    loop.hurried = True
+    floods = [Client(1000 * batch, step=batch) for _ in range(10)]
+    for flood in floods:
+        loop.turns.arrived(flood)
+    while any(flood.account.place is WaitingPlace.LIGHT for flood in floods):
+        loop.run()
+    for _ in range(20):
+        loop.run()
+        bystander = Client(10)
+        loop.turns.arrived(bystander)
+        assert not bystander.waits
 
 
 def test_strangers_who_come_faster_than_they_are_let_in_are_behind_who_is_known_and_needs_little() -> None:
