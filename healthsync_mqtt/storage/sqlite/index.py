@@ -37,7 +37,9 @@ class Tuning:
     commits_per_old_block: int = 16
     #: Rows that a commit looks through for what they hold, of blocks where that is not known: some 2 ms.
     rows_per_sketching: int = 256
-    #: Rows of a user in a block that are worth a sketch: fewer are read as fast.
+    #: Rows whose blocks have their sketches together, at least: a sketch of few rows costs as much as one of many.
+    rows_sketched_together: int = 8192
+    #: Rows of a user in them that are worth a sketch: fewer are read as fast.
     rows_per_sketch: int = 16
     #: Runs of a level that are merged into one of the next.
     runs_per_level: int = 16

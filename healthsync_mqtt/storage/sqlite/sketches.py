@@ -1,8 +1,8 @@
-"""Which blocks may hold a row that says something inside: kept with each block, and asked before its rows are read.
+"""Which blocks may hold a row that says something inside: kept for some together, and asked before rows are read.
 
-Of each user with some rows in a block there is a sketch (``storage.sketch``), made of the rows while they are staged
-and written with the block. What takes something out of a row, or a row out of a block, takes the sketch away in the
-same transaction; then, and in blocks of before, rows are looked through again, a few with each commit.
+Of each user with some rows in them there is a sketch (``storage.sketch``), made of the rows while they are staged and
+written with the last of those blocks. What takes something out of a row, or a row out of a block, takes the sketch away
+in the same transaction; then, and in blocks of before, rows are looked through again, a few with each commit.
 """
 
 import json
@@ -47,10 +47,16 @@ class Sketches:
         self._making = making
         self._rows_per_step = tuning.rows_per_sketching
         self._least_rows = tuning.rows_per_sketch
-        #: Of the rows since the last run, and of those of the run that has no block; None: it is not known.
+        self._rows_together = tuning.rows_sketched_together
+        #: Of the rows since blocks last had their sketches, and of those that get them with the next block; None: it is
+        #: not known.
         self.gathered: Gathered | None = None
-        self._of_run: Gathered | None = None
-        #: The block that is looked through again, the next row of it, and what those before hold.
+        self._of_blocks: Gathered | None = None
+        #: How many rows those are, the blocks that wait for sketches, and whether the next block brings them.
+        self._rows = 0
+        self._blocks: list[int] = []
+        self._complete = False
+        #: Those that are looked through again (the last of their blocks), the next row, and what those before hold.
         self._again: tuple[int, int, Gathered] | None = None
         self._more = True
 
@@ -61,16 +67,28 @@ class Sketches:
 
     def forget(self) -> None:
         """Drop what is half done in memory."""
-        self.gathered = self._of_run = self._again = None
-        self._more = True
+        self.gathered = self._of_blocks = self._again = None
+        self._blocks = [block for (block,) in fetch(self._connection, _SQL["alone"])]
+        self._complete, self._more = False, True
 
-    def add_run(self) -> None:
-        """The rows so far have a run, and get their block next."""
-        self._of_run, self.gathered = self.gathered, {}
+    def add_run(self, rows: int) -> None:
+        """So many rows have a run, and get their block next."""
+        self._rows += rows
+        self._complete = self.gathered is None or self._rows >= self._rows_together
+        if self._complete:
+            self._of_blocks, self.gathered, self._rows = self.gathered, {}, 0
 
-    def add_block(self, block: int) -> None:
-        """They have it."""
-        gathered, self._of_run = self._of_run, None
+    def add_block(self, block: int, first: int) -> None:
+        """They have it; ``first`` is the first of them."""
+        self._blocks.append(block)
+        if not self._complete:
+            return
+        self._complete, blocks, self._blocks = False, self._blocks, []
+        if blocks[0] != block:
+            first = fetch_value(self._connection, _INDEX_SQL["block_before"], (blocks[0],)) + 1
+        together = [(each, block, first) for each in blocks]
+        self._connection.executemany(_SQL["put_together"], together).fetchall()
+        gathered, self._of_blocks = self._of_blocks, None
         if gathered is None:
             self._note(block)
         else:
@@ -83,8 +101,7 @@ class Sketches:
             if block is None:
                 self._more = False
                 return
-            before = fetch_value(self._connection, _INDEX_SQL["block_before"], (block,))
-            self._again = block, before + 1, {}
+            self._again = block, fetch_value(self._connection, _SQL["first_of"], (block,)), {}
         block, first, gathered = self._again
         wanted = {"first": first, "last": block, "limit": self._rows_per_step}
         rows = fetch(self._connection, _SQL["rows_without"], wanted)
@@ -169,9 +186,15 @@ class SketchedBlocks:
     ) -> Iterator[tuple[int, int]]:
         """Of stretches of blocks those that have a row of the user like that, perhaps."""
         which = _SQL["of_user_backward" if newest else "of_user"]
+        asked, may_hold = 0, True
         for low, high in stretches:
-            for block, sketch, how in fetch(self._connection, which, {"user": user, "low": low, "high": high}):
-                if sketch is None or self._may_hold(user, block, sketch, how, contents, type_name):
+            for block, together, sketch, how in fetch(
+                self._connection, which, {"user": user, "low": low, "high": high}
+            ):
+                if together != asked:
+                    asked = together
+                    may_hold = sketch is None or self._may_hold(user, together, sketch, how, contents, type_name)
+                if may_hold:
                     yield block - 1, block
 
     def of_all(
@@ -179,10 +202,14 @@ class SketchedBlocks:
     ) -> Iterator[tuple[int, int]]:
         """Of stretches of rows in blocks those that have one like that, perhaps."""
         which = _SQL["blocks_backward" if newest else "blocks"]
+        asked, may_hold = 0, True
         for low, high in stretches:
             last = fetch_value(self._connection, _SQL["block_of"], (high,))
-            for (block,) in fetch(self._connection, which, {"low": low, "high": last}):
-                if self._block_may_hold(block, contents, type_name):
+            for block, together in fetch(self._connection, which, {"low": low, "high": last}):
+                if together != asked:
+                    asked = together
+                    may_hold = together is None or self._block_may_hold(together, contents, type_name)
+                if may_hold:
                     before = fetch_value(self._connection, _INDEX_SQL["block_before"], (block,))
                     yield max(low, before), min(high, block)
 

@@ -110,7 +110,7 @@ class Upkeep:
         fetch(self._connection, SQL["fill_run"], (run, first, head))
         self._blockless, self._since_run = head, 0
         self._block_tally, self.tally = self.tally, {}
-        self._sketches.add_run()
+        self._sketches.add_run(head - first + 1)
         for level, first_seq, last_seq in fetch(self._connection, SQL["full_level"], (self._tuning.runs_per_level,)):
             target = fetch_value(self._connection, SQL["add_run"], (level + 1, first_seq, last_seq, 0))
             fetch(self._connection, SQL["aim_level"], {"target": target, "level": level})
@@ -122,7 +122,7 @@ class Upkeep:
         fetch(self._connection, SQL["add_known_users"], (last,))
         count_block(self._connection, first, last, self._block_tally)
         self._block_tally = None
-        self._sketches.add_block(last)
+        self._sketches.add_block(last, first)
         self._index.indexed_through, self._blockless = last, 0
         if self._run_read:  # the dictionary was read from the log, with the rows that have this run
             self._run_read = False

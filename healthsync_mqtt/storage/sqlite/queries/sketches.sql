@@ -18,13 +18,23 @@ WHERE seq >= :first AND seq <= :last AND user <> 0
 AND NOT EXISTS (SELECT 1 FROM block_sketch AS s WHERE s.block = :last AND s.user = log.user)
 ORDER BY seq LIMIT :limit
 
+-- name: first_of
+SELECT first FROM block_sketched WHERE block = ?
+
+-- name: alone
+SELECT last_seq FROM block WHERE last_seq > (SELECT coalesce(max(block), 0) FROM block_sketched) ORDER BY last_seq
+
+-- name: put_together
+INSERT INTO block_sketched (block, sketched, first) VALUES (?, ?, ?)
+
 -- name: stored_row
 SELECT id, body, sealed FROM log WHERE seq = ?
 
 -- name: of_rows
-SELECT DISTINCT (SELECT min(last_seq) FROM block WHERE last_seq >= l.seq), l.user
+SELECT DISTINCT g.sketched, l.user
 FROM json_each(:seqs) AS asked CROSS JOIN log AS l ON l.seq = asked.value
-WHERE l.user <> 0 AND (:user IS NULL OR l.user = :user) AND l.seq <= (SELECT coalesce(max(last_seq), 0) FROM block)
+CROSS JOIN block_sketched AS g ON g.block = (SELECT min(last_seq) FROM block WHERE last_seq >= l.seq)
+WHERE l.user <> 0 AND (:user IS NULL OR l.user = :user)
 
 -- name: is_told
 SELECT EXISTS (SELECT 1 FROM block_sketch WHERE block = ? AND user = 0 AND length(sketch) > 0)
@@ -36,23 +46,27 @@ DELETE FROM block_sketch WHERE block = ?
 DELETE FROM block_sketch WHERE block = :block AND user IN (0, :user)
 
 -- name: forget_user
-DELETE FROM block_sketch WHERE block IN (SELECT last_seq FROM block) AND user = ?
+DELETE FROM block_sketch WHERE block IN (SELECT sketched FROM block_sketched WHERE block = sketched) AND user = ?
 
 -- name: block_of
 SELECT min(last_seq) FROM block WHERE last_seq >= ?
 
 -- name: blocks
-SELECT last_seq FROM block WHERE last_seq > :low AND last_seq <= :high ORDER BY last_seq
+SELECT b.last_seq, g.sketched FROM block AS b LEFT JOIN block_sketched AS g ON g.block = b.last_seq
+WHERE b.last_seq > :low AND b.last_seq <= :high ORDER BY b.last_seq
 
 -- name: blocks_backward
-SELECT last_seq FROM block WHERE last_seq > :low AND last_seq <= :high ORDER BY last_seq DESC
+SELECT b.last_seq, g.sketched FROM block AS b LEFT JOIN block_sketched AS g ON g.block = b.last_seq
+WHERE b.last_seq > :low AND b.last_seq <= :high ORDER BY b.last_seq DESC
 
 -- name: of_user
-SELECT b.last_seq, s.sketch, s.sealed FROM block AS b LEFT JOIN block_sketch AS s ON s.block = b.last_seq AND s.user = :user
+SELECT b.last_seq, g.sketched, s.sketch, s.sealed FROM block AS b LEFT JOIN block_sketched AS g ON g.block = b.last_seq
+LEFT JOIN block_sketch AS s ON s.block = g.sketched AND s.user = :user
 WHERE b.last_seq > :low AND b.last_seq <= :high ORDER BY b.last_seq
 
 -- name: of_user_backward
-SELECT b.last_seq, s.sketch, s.sealed FROM block AS b LEFT JOIN block_sketch AS s ON s.block = b.last_seq AND s.user = :user
+SELECT b.last_seq, g.sketched, s.sketch, s.sealed FROM block AS b LEFT JOIN block_sketched AS g ON g.block = b.last_seq
+LEFT JOIN block_sketch AS s ON s.block = g.sketched AND s.user = :user
 WHERE b.last_seq > :low AND b.last_seq <= :high ORDER BY b.last_seq DESC
 
 -- name: of_block

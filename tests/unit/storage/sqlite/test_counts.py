@@ -24,7 +24,7 @@ DAY_US = 86_400_000_000
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 SMALL = Tuning(
     rows_per_block=4, runs_per_level=2, rows_per_step=2, moves_per_step=4, first_filter_log2=6, rows_per_sketching=3,
-    rows_per_sketch=2,
+    rows_per_sketch=2, rows_sketched_together=9,
 )  # fmt: skip
 
 
@@ -185,6 +185,7 @@ def as_before(log: SqliteEventLog) -> None:
         "DROP TABLE shelf_count",
         "DROP TABLE block_version",
         "DROP TABLE block_sketch",
+        "DROP TABLE block_sketched",
         "DROP TABLE block_unsketched",
         "DELETE FROM meta WHERE name = 'uncounted'",
         "PRAGMA user_version = 10",

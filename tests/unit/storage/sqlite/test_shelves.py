@@ -117,7 +117,14 @@ def test_a_log_of_before_is_read_as_it_was_and_put_on_shelves_by_and_by(tmp_path
     fill(memory, 240, seed=9)
     with SqliteEventLog.open(path, tuning=SMALL) as log:
         fill(log, 240, seed=9)
-        for table in ("shelf_user", "shelf_count", "block_version", "block_sketch", "block_unsketched"):
+        for table in (
+            "shelf_user",
+            "shelf_count",
+            "block_version",
+            "block_sketch",
+            "block_sketched",
+            "block_unsketched",
+        ):
             log._connection.execute(f"DROP TABLE {table}").fetchall()
         log._connection.execute("DELETE FROM meta WHERE name IN ('unshelved', 'overwritten', 'uncounted')").fetchall()
         for table in ("log", "quarantine", "format_state"):

@@ -18,7 +18,7 @@ from tests.unit.storage.sqlite.test_counts import as_before
 from tests.unit.storage.sqlite.test_shelves import instructions
 
 ROWS = 20
-TUNING = replace(SMALL, rows_per_block=ROWS, rows_per_sketch=2, rows_per_sketching=7)
+TUNING = replace(SMALL, rows_per_block=ROWS, rows_per_sketch=2, rows_per_sketching=7, rows_sketched_together=ROWS)
 APP = "org.example.onceonly"
 NEVER = Contents(app="no.such.app")
 
@@ -139,6 +139,31 @@ def test_a_log_of_before_is_looked_through_by_and_by(tmp_path: Path) -> None:
         assert (kept(log), kept(log, "alice"), kept(log, "bob")) == before
 
 
+def test_some_blocks_have_their_sketches_together_and_an_end_between_them_leaves_none_out(tmp_path: Path) -> None:
+    path, together = tmp_path / "events.db", replace(TUNING, rows_sketched_together=3 * ROWS)
+
+    def stretches(log: SqliteEventLog) -> list[tuple[int, int]]:
+        statement = "SELECT count(*), count(DISTINCT sketched) FROM block_sketched"
+        return log._connection.execute(statement).fetchall()
+
+    with SqliteEventLog.open(path, tuning=together) as log:
+        fill(log, 9, once=8)  # of the first block it is not known, and the last two wait
+        assert stretches(log) == [(7, 3)]
+        assert len(kept(log, "alice")) == 3
+    with SqliteEventLog.open(path, tuning=together) as log, SqliteLogReader.open(path) as reader:
+        assert [each.seq for each in reader.read(0, 9, contents=Contents(app=APP))] == [8 * ROWS + 2]
+        log.stage([row(1000 + n, "alice" if n % 2 else "bob") for n in range(ROWS)], [], NOW_US)
+        log.commit()
+        settle(log)
+        assert (stretches(log), unsketched(log)) == ([(10, 4)], [])
+        last, *_ = reversed(kept(log))
+        assert APP.encode() in last[1]
+        for who in ({"user": "alice"}, {}):
+            for newest in (True, False):
+                found = reader.read(0, 9, newest=newest, contents=Contents(app=APP), **who)
+                assert [each.seq for each in found] == [8 * ROWS + 2]
+
+
 def test_in_a_sealed_log_it_is_sealed_for_each_user(tmp_path: Path) -> None:
     with sealed_writer(tmp_path, tuning=TUNING) as log:
         fill(log, 6, once=2)
@@ -233,4 +258,4 @@ def test_with_a_new_key_nothing_is_sealed_of_a_user_whose_key_was_destroyed(tmp_
         settle(log)
         assert len(kept(log, "bob")) == 2
         assert [block for block, _, _ in kept(log, "alice")] == [ROWS]
-        assert own_ring(tmp_path).users() == 1
+        assert own_ring(tmp_path).users() == 2  # of bob and zoe
