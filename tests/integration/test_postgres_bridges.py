@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from healthsync_mqtt.control.channel import call
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.postgres.election import LEAD_LOCK
 from tests.support.external_rig import Rig
@@ -31,11 +32,12 @@ async def test_every_event_is_stored_once_and_what_is_elected_moves(tmp_path: Pa
     with Postgres() as server:
         rig = Rig(
             root=tmp_path, rng=random.Random(seed), bridges=[(name, "") for name in NAMES], ordered=False,
-            postgres=server,
+            postgres=server, by_command=True,
         )  # fmt: skip
         async with rig.running():
             first = await agreed(rig, server, lambda leader: leader != "")
             assert first in NAMES
+            await told(rig, first)
             await rig.kill_bridge(first, away=True)
             second = await agreed(rig, server, lambda leader: leader not in {"", first}, among=others(first))
             await published(rig, second)
@@ -46,6 +48,7 @@ async def test_every_event_is_stored_once_and_what_is_elected_moves(tmp_path: Pa
             leader = await agreed(rig, server, lambda leader: leader != "")
             await rig.kill_bridge(next(iter(others(leader))))
             await published(rig, leader)
+            await told(rig, leader)
         assert rig.check() > 0
         assert rig.violations == [], f"SEED={seed}"
         written = {row[0] for row in server.execute("SELECT username FROM healthsync.person", of=tmp_path / "data")}
@@ -69,6 +72,15 @@ async def agreed(rig: Rig, server: Postgres, wanted: Callable[[str], bool], *, a
         while not (leader := await asyncio.to_thread(told)):  # noqa: ASYNC110  # other processes agree
             await asyncio.sleep(0.1)
     return leader
+
+
+async def told(rig: Rig, leader: str) -> None:
+    """The status of each bridge shows the installation: who is there, and who leads."""
+    for name in NAMES:
+        wanted = {"bridges": sorted(NAMES), "leader": leader, "leads": name == leader}
+        async with asyncio.timeout(PATIENCE_S):
+            while (await asyncio.to_thread(call, rig.processes[name].data, "status"))["installation"] != wanted:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
 
 
 async def published(rig: Rig, name: str) -> None:

@@ -18,20 +18,25 @@ from tests.support.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 _HUNG_S = 900
+_COMMAND = ("-c", "import sys; from healthsync_mqtt.cli.main import main; sys.exit(main())", "bridge", "run")
 
 
 class BridgeProcess:
     """One bridge on a data directory. Killed at the end of the ``with`` if it still runs."""
 
-    def __init__(self, data: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path, *options: str, env: Mapping[str, str] | None = None, by_command: bool = False
+    ) -> None:
+        """``by_command``: ``healthsync bridge run``, which answers other commands."""
         self.data = data
+        self._program = _COMMAND if by_command else ("-m", "bridge")
         self._env = os.environ | dict(env or {})
         self._options = options
         self.process: subprocess.Popen[str] | None = None
         self.log_path = data.with_name(f"{data.name}-bridge.log")
 
     def start(self, *more: str, wait: bool = True) -> Self:
-        command = [sys.executable, "-m", "bridge", "--data", str(self.data), "--json", *self._options, *more]
+        command = [sys.executable, *self._program, "--data", str(self.data), "--json", *self._options, *more]
         with self.log_path.open("ab") as log:
             self.process = child.start(command, cwd=ROOT, env=self._env, stdout=subprocess.PIPE, stderr=log, text=True)
         if wait:

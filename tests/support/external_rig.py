@@ -71,6 +71,8 @@ class Rig:
     postgres_port: int = 0
     #: The broker is a RabbitMQ, which speaks 3.1.1 alone.
     rabbitmq: bool = False
+    #: Bridges are ``healthsync bridge run``.
+    by_command: bool = False
     sending: bool = True
     broker: Mosquitto = field(init=False)
     clock: WallClock = field(init=False)
@@ -97,7 +99,9 @@ class Rig:
         async with Proxy(self.broker.port) as proxy:
             for name, part in self.bridges:
                 how = ["--shard", part] if part else []
-                self.processes[name] = BridgeProcess(self._data(name, proxy.port), *how, env=self.clock.env)
+                self.processes[name] = BridgeProcess(
+                    self._data(name, proxy.port), *how, env=self.clock.env, by_command=self.by_command
+                )
             tasks: list[asyncio.Task[None]] = []
             unsure: list[asyncio.Task[None]] = []
             try:
