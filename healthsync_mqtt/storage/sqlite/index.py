@@ -38,9 +38,9 @@ class Tuning:
     #: Rows that a commit looks through for what they hold, of blocks where that is not known: some 2 ms.
     rows_per_sketching: int = 256
     #: Rows whose blocks have their sketches together, at least: a sketch of few rows costs as much as one of many.
-    rows_sketched_together: int = 8192
+    rows_sketched_together: int = 16_384
     #: Rows of a user in them that are worth a sketch: fewer are read as fast.
-    rows_per_sketch: int = 16
+    rows_per_sketch: int = 64
     #: Runs of a level that are merged into one of the next.
     runs_per_level: int = 16
     #: One step of upkeep (a slice of a merge and a part of the filter) is done for so many staged rows.

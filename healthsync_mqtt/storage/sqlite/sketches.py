@@ -69,12 +69,12 @@ class Sketches:
         """Drop what is half done in memory."""
         self.gathered = self._of_blocks = self._again = None
         self._blocks = [block for (block,) in fetch(self._connection, _SQL["alone"])]
-        self._complete, self._more = False, True
+        self._rows, self._complete, self._more = 0, False, True
 
     def add_run(self, rows: int) -> None:
         """So many rows have a run, and get their block next."""
         self._rows += rows
-        self._complete = self.gathered is None or self._rows >= self._rows_together
+        self._complete = self._rows >= self._rows_together
         if self._complete:
             self._of_blocks, self.gathered, self._rows = self.gathered, {}, 0
 
