@@ -20,10 +20,12 @@ class Held:
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
+        self.paused = asyncio.Event()
         self.ended = asyncio.Event()
 
     def arrived(self) -> None:
         self.wire.pause()
+        self.paused.set()
 
     def stalled(self) -> None:
         """It writes a few bytes."""
@@ -49,11 +51,12 @@ async def ends(folder: Path) -> None:
     files = ensure_ca_and_server(folder, [], datetime.now(UTC))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.server_cert, files.server_key)
-    held: list[Held] = []
+    held: asyncio.Queue[Held] = asyncio.Queue()
 
     def accept(wire: Wire) -> Held:
-        held.append(Held(wire))
-        return held[-1]
+        listener = Held(wire)
+        held.put_nowait(listener)
+        return listener
 
     server = await asyncio.get_running_loop().create_server(
         lambda: Wire(accept, secure=True), "127.0.0.1", 0, ssl=context
@@ -63,8 +66,8 @@ async def ends(folder: Path) -> None:
         with client:
             async with asyncio.timeout(PATIENCE_S):
                 await asyncio.to_thread(fill, client)
-                (listener,) = held
-                assert listener.wire._paused
+                listener = await held.get()
+                await listener.paused.wait()
                 listener.wire.write(b"last words")
                 listener.wire.close(soon=True)
                 listener.wire.resume()
