@@ -65,14 +65,15 @@ def npm_package(name: str, version: str) -> Path:
     return place
 
 
-def go_module(name: str, files: Mapping[str, str], module: str, version: str) -> Path:
-    """A Go program of these files that needs one module; the built program."""
+def go_module(name: str, files: Mapping[str, str], module: str, version: str, *, also: tuple[str, ...] = ()) -> Path:
+    """A Go program of these files that needs one module; the built program. ``also``: others, each with its version."""
     need("go")
     place = kept("go", name, str(os.getpid()))
     try:
         for file, text in files.items():
             (place / file).write_text(text)
-        (place / "go.mod").write_text(f"module example\n\ngo 1.22\n\nrequire {module} {version}\n")
+        required = "".join(f"require {each}\n" for each in (f"{module} {version}", *also))
+        (place / "go.mod").write_text(f"module example\n\ngo 1.22\n\n{required}")
         fetch(["go", "mod", "tidy"], place, GOFLAGS="-mod=mod")
         fetch(["go", "build", "-o", f"../{name}", "."], place)
     finally:

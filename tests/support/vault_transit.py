@@ -20,6 +20,8 @@ from tests.support.fetched import LONG_BUILD, go_module, kept
 SOURCE = Path(__file__).parent / "key_servers" / "transit.go"
 BUILDS = "HEALTHSYNC_TEST_BUILDS"
 VERSION = "v1.21.4"
+SDK = "github.com/hashicorp/vault/sdk v0.25.1"
+"""Vault is built with what lies beside it in its repository, and asks for an older one by its number."""
 
 
 def program() -> Path:
@@ -29,7 +31,7 @@ def program() -> Path:
         return built
     if not os.environ.get(BUILDS):
         pytest.skip(f"Vault's transit engine {LONG_BUILD}; {BUILDS}=1 does it, once")
-    return go_module("transit", {"main.go": SOURCE.read_text()}, "github.com/hashicorp/vault", VERSION)
+    return go_module("transit", {"main.go": SOURCE.read_text()}, "github.com/hashicorp/vault", VERSION, also=(SDK,))
 
 
 class VaultTransit:
