@@ -185,14 +185,15 @@ def receipts(outcomes: Iterable[Outcome], epoch: str, seq: int, room: int = MOST
         if outcome.decoded.batch is None:
             _tell(plain, outcome, most)
             continue
-        tally, rejections = _Tally(), outcome.decoded.rejections
+        tally, decoded = _Tally(), outcome.decoded
         tally.retained = outcome.delivery.retained
-        tally.refuse(rejections[: most // _LEAST_ENTRY])
+        tally.refuse(decoded.rejections[: most // _LEAST_ENTRY])
         tally.lighten(most)
         duplicate = outcome.seqs.count(0)
-        stored, unlisted = len(outcome.seqs) - duplicate, len(rejections) - len(tally.rejected)
-        batch, ignored = outcome.decoded.batch, tally.ignored
-        out.append(encode_receipt(epoch, seq, batch, stored, duplicate, tally.rejected, ignored, unlisted))
+        stored, ignored = len(outcome.seqs) - duplicate, tally.ignored
+        # Of the total, not of the refusals that are there: some may have been dropped when the connection went.
+        unlisted = decoded.total - len(decoded.events) - len(tally.rejected)
+        out.append(encode_receipt(epoch, seq, decoded.batch, stored, duplicate, tally.rejected, ignored, unlisted))
     out += [encode_receipt(epoch, seq, None, one.stored, one.duplicate, one.rejected, one.ignored) for one in plain]
     return out
 

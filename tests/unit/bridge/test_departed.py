@@ -82,6 +82,28 @@ async def test_what_is_not_decoded_yet_is_decoded_no_more_once_it_is_too_much() 
         bench.close()
 
 
+async def test_the_receipt_of_a_batch_counts_the_refusals_that_were_dropped() -> None:
+    """It may wait in the session of who comes back, who would take what it leaves out for stored."""
+    bench = Bench()
+    bench.log.gate.clear()
+    alice, bob = bench.source(), bench.source()
+    try:
+        bench.pipeline.submit([delivery(bob, 1, event("first"), origin("bob"))])
+        for token in range(2 * MOST_REFUSED // BATCH):
+            bench.pipeline.submit(
+                [delivery(alice, token, {"batch": f"b{token}", "events": [*bad(token), event(f"good-{token}")]})]
+            )
+        bench.pipeline.leave(alice)
+        bench.log.gate.set()
+        await bench.settle()
+        told = [said for _, said in bench.outbox.sent if "batch" in said]
+        assert len(told) == 2 * MOST_REFUSED // BATCH
+        assert {(said["stored"], len(said["rejected"]) + said.get("unlisted", 0)) for said in told} == {(1, BATCH)}
+        assert sum(len(said["rejected"]) for said in told) <= MOST_REFUSED
+    finally:
+        bench.close()
+
+
 async def test_coming_back_changes_nothing() -> None:
     bench = Bench()
     bench.log.gate.clear()
