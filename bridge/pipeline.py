@@ -55,10 +55,7 @@ PART_EVENTS: Final = 100
 LONE_PART_EVENTS: Final = 500
 """The same where nobody else sends: each commit waits for the disk, so large parts are stored in half of the time."""
 _AHEAD: Final = 2 * GROUP_EVENTS
-"""Work of commits that waits before no more is read of who has much, or decoded: it would only take time from them.
-
-Half as much while somebody waits who has little.
-"""
+"""Work of commits that waits before no more is read of who has much, or decoded: it would only take time from them."""
 _RETRY_FIRST_S = 0.1
 _RETRY_MOST_S = 5.0
 _LOCKED_OUT_S = 1.0
@@ -229,8 +226,7 @@ class Pipeline:
         source = deliveries[0].source
         self._count_in(source, origin.user, held_before)
         self._schedule()
-        enough = GROUP_EVENTS if self._pressure.uneven else _AHEAD
-        if self._waiting.work > enough:
+        if self._waiting.work > _AHEAD:
             self._pressure.ahead(much=True)
         return self._pressure.hold(source, origin.user)
 
