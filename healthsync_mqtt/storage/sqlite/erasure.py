@@ -52,6 +52,8 @@ def erase(connection: apsw.Connection, erasure: LogErasure, names: dict[str, int
             no = names.get(name)
             if no is not None and not fetch(connection, SQL["used_after"], {"after": erasure.through, "no": no}):
                 going.append(name)
+        # Readers know names by their numbers: a number of somebody else would be read as the one who is gone.
+        fetch(connection, SQL["note_last_name"])
         for name in going:
             fetch(connection, SQL["forget_name"], (names[name],))
         return going

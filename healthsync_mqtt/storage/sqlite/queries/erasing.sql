@@ -38,6 +38,10 @@ DELETE FROM positions WHERE user = ?
 -- name: forget_known
 DELETE FROM known_user WHERE user = ?
 
+-- name: note_last_name
+INSERT INTO meta (name, value) SELECT 'last_name', coalesce(max(no), 0) FROM names WHERE true
+ON CONFLICT (name) DO UPDATE SET value = max(meta.value, excluded.value)
+
 -- name: forget_name
 DELETE FROM names WHERE no = ?
 

@@ -27,7 +27,9 @@ SELECT seq, identity, received_us FROM log WHERE seq = ?
 SELECT name, no FROM names
 
 -- name: add_name
-INSERT INTO names (name) VALUES (?) RETURNING no
+INSERT INTO names (no, name)
+SELECT 1 + max((SELECT coalesce(max(no), 0) FROM names),
+coalesce((SELECT value FROM meta WHERE name = 'last_name'), 0)), ? RETURNING no
 
 -- name: append
 INSERT INTO log (seq, identity, user, device, provider, type, version, op, start_us, end_us, received_us, id, body, position)
