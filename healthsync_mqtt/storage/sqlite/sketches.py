@@ -7,11 +7,13 @@ in the same transaction; then, and in blocks of before, rows are looked through 
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import apsw
 import msgspec
 
+from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
 from healthsync_mqtt.model.choice import Contents
 from healthsync_mqtt.storage.sealing import SEALED
 from healthsync_mqtt.storage.sketch import Gathering, Sketch
@@ -23,6 +25,8 @@ _SQL = statements("sketches")
 _INDEX_SQL = statements("index")
 _MOST_OF_FEW: Final = 512
 """Rows of users with few of them that are read with a block, so that it takes no time that anybody notices."""
+_LOCKED: Final = (KeyUnavailableError, TamperedError)
+"""A user's key cannot be had, or not be used."""
 
 Gathered = dict[int, Gathering]
 """What rows hold, by user."""
@@ -35,7 +39,7 @@ class SketchMaking(NamedTuple):
     #: The user's number, the block, the sketch, and the stored id, body and mark of one of the rows: None, where their
     #: key was destroyed meanwhile.
     seal: Callable[[int, int, bytes, Any], bytes | None]
-    #: Of a row with ``sealed`` behind: its body, its type and its provider.
+    #: Of a row with ``sealed`` behind: its body, its type and its provider. TamperedError: it is damaged.
     told: Callable[[Any], tuple[bytes, str, str | None]]
 
 
@@ -89,13 +93,23 @@ class Sketches:
         together = [(each, block, first) for each in blocks]
         self._connection.executemany(_SQL["put_together"], together).fetchall()
         gathered, self._of_blocks = self._of_blocks, None
-        if gathered is None:
-            self._note(block)
-        else:
-            self._write(block, gathered)
+        if gathered is not None:
+            with suppress(*_LOCKED):
+                self._write(block, gathered)
+                return
+        self._note(block)
 
     def step(self) -> None:
-        """Look through a few rows of the newest block that lost its sketches, or has none yet."""
+        """Look through a few rows of the newest block that lost its sketches, or has none yet.
+
+        Nobody's commit waits for a key: without it that is done some other time.
+        """
+        try:
+            self._step()
+        except _LOCKED:
+            self._again, self._more = None, False
+
+    def _step(self) -> None:
         if self._again is None:
             block = fetch_value(self._connection, _SQL["newest_unsketched"]) if self._more else None
             if block is None:
@@ -106,8 +120,13 @@ class Sketches:
         wanted = {"first": first, "last": block, "limit": self._rows_per_step}
         rows = fetch(self._connection, _SQL["rows_without"], wanted)
         for row in rows:
-            body, type_name, provider = self._making.told(row)
-            (gathered.get(row[2]) or self.begun(gathered, row[2], row[0])).add(type_name, provider, body)
+            of_user = gathered.get(row[2]) or self.begun(gathered, row[2], row[0])
+            try:
+                body, type_name, provider = self._making.told(row)
+            except TamperedError:  # whoever reads it is told so
+                of_user.unread = True
+            else:
+                of_user.add(type_name, provider, body)
         if len(rows) == self._rows_per_step:
             self._again = block, rows[-1][0] + 1, gathered
             return

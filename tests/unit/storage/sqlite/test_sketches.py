@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from healthsync_mqtt.keys.faults import TamperedError
 from healthsync_mqtt.model.choice import Contents, ValueRange
 from healthsync_mqtt.storage.port import Item
 from healthsync_mqtt.storage.sketch import Gathering
@@ -261,3 +262,60 @@ def test_with_a_new_key_nothing_is_sealed_of_a_user_whose_key_was_destroyed(tmp_
         assert len(kept(log, "bob")) == 2
         assert [block for block, _, _ in kept(log, "alice")] == [ROWS]
         assert own_ring(tmp_path).users() == 2  # of bob and zoe
+
+
+def test_a_key_that_is_away_holds_up_no_commit_and_blocks_have_their_sketches_later(tmp_path: Path) -> None:
+    """A log of before was written no more: each commit looks through some rows of whoever has some."""
+    outer, away = tmp_path / "keys" / "outer.json", tmp_path / "away.json"
+    with sealed_writer(tmp_path, tuning=TUNING) as log:
+        fill(log, 4, once=2)
+        as_before(log)
+    with sealed_writer(tmp_path, tuning=TUNING) as log:
+        outer.rename(away)
+        for _ in range(3):
+            log.set_cursor("some", 1)
+            log.commit()
+        assert len(unsketched(log)) == 4
+        away.rename(outer)
+    with sealed_writer(tmp_path, tuning=TUNING) as log:
+        settle(log)
+        assert unsketched(log) == []
+        assert len(kept(log, "alice")) == len(kept(log, "bob")) == 4
+
+
+def test_a_key_that_is_away_when_a_block_is_made_holds_up_nobody_else(tmp_path: Path) -> None:
+    outer, away = tmp_path / "keys" / "outer.json", tmp_path / "away.json"
+    with sealed_writer(tmp_path, tuning=TUNING) as log:
+        settle(log)
+        fill(log, 1)
+        log.stage([row(100 + n, "alice" if n % 2 else "zoe") for n in range(ROWS)], [], NOW_US)
+        log.commit()
+        # Somebody else was erased: the ring keeps no key any more, and zoe's is the first that is used then.
+        own_ring(tmp_path).destroy("bob")
+        log.stage([row(200, "zoe")], [], NOW_US)
+        log.commit()
+        outer.rename(away)
+        settle(log)
+        missing = unsketched(log)
+        assert len(missing) == 1
+        away.rename(outer)
+        log.rollback()
+        settle(log)
+        assert unsketched(log) == []
+        assert missing[0] in [(block,) for block, _, _ in kept(log, "alice")]
+
+
+def test_a_damaged_row_ends_no_commit_and_nothing_is_said_of_its_user(tmp_path: Path) -> None:
+    with sealed_writer(tmp_path, tuning=TUNING) as log:
+        fill(log, 3, once=1)
+        damage = "UPDATE log SET body = zeroblob(length(body)) WHERE seq = ? RETURNING 1"
+        assert log._connection.execute(damage, (ROWS + 4,)).fetchall()
+        log.purge("heart_rate", NOW_US + 1, [ROWS + 6])
+        log.commit()
+        settle(log)
+        assert unsketched(log) == []
+        assert [block for block, _, _ in kept(log, "alice")] == [ROWS, 3 * ROWS]
+        assert [block for block, _, _ in kept(log, "bob")] == [ROWS, 2 * ROWS, 3 * ROWS]
+        assert [block for block, _, _ in kept(log)] == [ROWS, 3 * ROWS]
+    with sealed_reader(tmp_path) as reader, pytest.raises(TamperedError):
+        reader.read(0, 99, contents=Contents(app=APP))
