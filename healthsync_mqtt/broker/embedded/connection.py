@@ -368,13 +368,14 @@ class Connection:
         self._perform(
             self._protocol.admitted(verdict.session, present=verdict.present, route=verdict.route, about=verdict.about)
         )
-        self._behind = verdict.behind
-        if self._behind(self):
+        principal = verdict.login.principal
+        if verdict.behind(self):
             self.reading.stop(Hold.JOURNAL)
+        if principal.user is not None:  # what a subscriber brings is acknowledgements of what it gets
+            self._behind = verdict.behind
         if verdict.long is not None:
             self._take_long(verdict.long)
         self.flush()
-        principal = verdict.login.principal
         if principal.role is Role.device and principal.user is not None:
             self._turns.of_user(self.account, principal.user)
         self._visitors.told("door.connected", self, principal.client_id, role=principal.role.value)
