@@ -117,6 +117,23 @@ def test_what_is_refused_again_while_older_refusals_are_sealed_ends_nothing(data
         ]  # fmt: skip
 
 
+def test_a_purge_of_what_nobody_can_open_now_holds_up_nobody(server: Postgres, data: Path) -> None:
+    """Every commit failed until the key was back, for a damaged row for ever."""
+    outer, away = data / "keys" / "outer.json", data / "away.json"
+    with open_log(data, seal_new=True) as log:
+        log.stage([item("a1"), item("b1", "bob"), item("b2", "bob")], [], NOW_US)
+        log.commit()
+        server.execute("UPDATE healthsync.log SET body = sha256('x') WHERE seq = 3", of=data)
+        ring_of(data)._known.clear()  # as after a start
+        outer.rename(away)
+        log.purge("heart_rate", NOW_US + 1, [1, 3])
+        assert log.commit() == 3
+        away.rename(outer)
+    with open_reader(data) as reader:
+        assert [(row.id, bool(row.body)) for row in reader.every(0, 9)] == [("a1", True), ("b1", True), ("", False)]
+        assert sum(reader.counts(days=False).values()) == 2
+
+
 def test_two_rows_of_one_refusal_are_copied_to_the_server(data: Path) -> None:
     with on_disk(data):
         refuse_again_while_it_is_sealed(data)

@@ -575,12 +575,14 @@ class PostgresEventLog:
 
     def _purge(self, connection: Connection, type_name: str, before_us: int, seqs: list[int]) -> None:
         run(connection, _SQL["note_purge"], (type_name, before_us))
-        uncount(connection, seqs)
         if self._sealing is None or not self._how.on:
+            uncount(connection, seqs)
             run(connection, _SQL["purge"], (seqs,))
             return
-        rows = [row for row in self._stored(connection, seqs) if row.body]
-        store_again(connection, [self._sealing.without_body(row) for row in rows])
+        rows = map(self._sealing.without_body, [row for row in self._stored(connection, seqs) if row.body])
+        emptied = [row for row in rows if row is not None]
+        uncount(connection, [row.seq for row in emptied])
+        store_again(connection, emptied)
 
     def _remember(self, connection: Connection, memory: FormatMemory) -> None:
         whose = memory[:3]

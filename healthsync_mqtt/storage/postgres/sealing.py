@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from healthsync_mqtt.keys.faults import KeyDestroyedError, TamperedError
+from healthsync_mqtt.keys.faults import KeyDestroyedError, KeyUnavailableError, TamperedError
 from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.storage.port import NOBODY, RejectedRow
 from healthsync_mqtt.storage.sealing import (
@@ -101,12 +101,17 @@ class ServerSealing(Sealing):
         except (TamperedError, struct.error, ValueError, TypeError, AttributeError) as error:
             raise TamperedError(f"row {row.seq} of the event log") from error
 
-    def without_body(self, row: StoredRow) -> StoredRow:
-        """The same row, purged."""
-        name = self.opened(row)[0] if row.sealed is not None else row.id
-        if not name:
-            return row._replace(id="", body=b"", sealed=ERASED)
-        return self.row(row._replace(id=name, body=b""))
+    def without_body(self, row: StoredRow) -> StoredRow | None:
+        """The same row, purged. None: its key is away, and nobody's commit waits for it; the next sweep finds it."""
+        try:
+            name = self.opened(row)[0] if row.sealed is not None else row.id
+            if name:
+                return self.row(row._replace(id=name, body=b""))
+        except KeyUnavailableError:
+            return None
+        except TamperedError:  # what is damaged of it goes
+            pass
+        return row._replace(id="", body=b"", sealed=ERASED)
 
     def refusal(self, row: RejectedRow) -> bytes:
         """What is stored of a refusal with this number."""

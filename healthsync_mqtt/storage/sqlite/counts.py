@@ -74,7 +74,7 @@ def forget_versions(connection: apsw.Connection, seqs: Sequence[int], user: int)
 def forget_counts(connection: apsw.Connection, user: int) -> None:
     """Leave nothing that counts rows of a user, or says of which types they were."""
     last = fetch_value(connection, _INDEX_SQL["indexed_through"]) >> identities.SHELF_LOG2
-    # What a log of before has on its shelves, too: the number of the name may be another user's next.
+    # What a log of before has on its shelves, too.
     for each in ("forget_counts", "forget_shelves"):
         fetch(connection, SQL[each], {"last": last, "user": user})
 

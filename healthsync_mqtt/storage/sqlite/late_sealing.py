@@ -17,12 +17,20 @@ _WRITER_SQL = statements("writer")
 
 
 def rewrite(connection: apsw.Connection, seqs: Sequence[int], change: Callable[[Any], Any]) -> None:
-    """Take rows of the log out and put them in again, changed; each has ``sealed`` behind."""
-    numbers = [(seq,) for seq in seqs]
-    rows = connection.executemany(_WRITER_SQL["rows_as_they_are"], numbers).fetchall()
-    changed = [change(row) for row in rows]
-    connection.executemany(_WRITER_SQL["take_out"], numbers).fetchall()
+    """Take rows of the log out and put them in again, changed."""
+    put_again(connection, [change(row) for row in as_they_are(connection, seqs)])
+
+
+def as_they_are(connection: apsw.Connection, seqs: Sequence[int]) -> list[Any]:
+    """Rows of the log, each with ``sealed`` behind."""
+    rows: list[Any] = connection.executemany(_WRITER_SQL["rows_as_they_are"], [(seq,) for seq in seqs]).fetchall()
+    return rows
+
+
+def put_again(connection: apsw.Connection, changed: Sequence[Any]) -> None:
+    """Rows that are in the log, in their places, as they are now."""
     if changed:
+        connection.executemany(_WRITER_SQL["take_out"], [(row[0],) for row in changed]).fetchall()
         connection.executemany(_WRITER_SQL["append_as"], changed).fetchall()
 
 

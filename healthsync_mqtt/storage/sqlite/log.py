@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import apsw
 
-from healthsync_mqtt.keys.faults import KeyUnavailableError
+from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
 from healthsync_mqtt.model.event import Event
 from healthsync_mqtt.storage.anchor import Acceptance, Anchor, AnchorFile
 from healthsync_mqtt.storage.codec import BodyCodec
@@ -37,7 +37,7 @@ from healthsync_mqtt.storage.sqlite.faults import FencedError, store_error
 from healthsync_mqtt.storage.sqlite.fence import WriterLock
 from healthsync_mqtt.storage.sqlite.holders import readers_of
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, IdentityIndex, Tuning
-from healthsync_mqtt.storage.sqlite.late_sealing import SqliteLateSealing, rewrite, told
+from healthsync_mqtt.storage.sqlite.late_sealing import SqliteLateSealing, as_they_are, put_again, told
 from healthsync_mqtt.storage.sqlite.quarantine import Quarantine
 from healthsync_mqtt.storage.sqlite.sealing import RowSealing
 from healthsync_mqtt.storage.sqlite.sketches import Sketches, SketchMaking
@@ -597,22 +597,30 @@ class SqliteEventLog:
             fetch(
                 self._connection, _SQL["note_purge"], (self._names.get(type_name) or self._number(type_name), before_us)
             )
-            uncount(self._connection, seqs)
-            self._sketches.forget_rows(seqs)
+            rows = map(self._without_body, as_they_are(self._connection, seqs))
+            emptied = [row for row in rows if row is not None]
+            going = [row[0] for row in emptied]
+            uncount(self._connection, going)
+            self._sketches.forget_rows(going)
             # Not an UPDATE: it leaves each row where it is, and with it half-empty pages that are never given back.
-            rewrite(self._connection, seqs, self._without_body)
+            put_again(self._connection, emptied)
         fetch(self._connection, _SQL["reclaim"])
 
     def _without_body(self, row: Any) -> Any:
+        """The same row, purged. None: its key is away, and nobody's commit waits for it; the next sweep finds it."""
         *before, event_id, body, position, how = row
         if how is None or not body:
             return *before, event_id, b"", position, how
-        name, _ = self._opened((*before, event_id, body, told(row), how))
-        if not name:
-            return *before, "", b"", position, ERASED
-        assert self._sealing is not None
-        (sealed,) = self._sealing.rows([(*before, name, b"", told(row))], self._words)
-        return *sealed[:-2], position, SEALED
+        try:
+            name, _ = self._opened((*before, event_id, body, told(row), how))
+            if name and self._sealing is not None:
+                (sealed,) = self._sealing.rows([(*before, name, b"", told(row))], self._words)
+                return *sealed[:-2], position, SEALED
+        except KeyUnavailableError:
+            return None
+        except TamperedError:  # what is damaged of it goes
+            pass
+        return *before, "", b"", position, ERASED
 
     def _many(self, statement: str, bindings: Sequence[tuple[Any, ...]]) -> None:
         if bindings:

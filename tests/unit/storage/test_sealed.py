@@ -424,6 +424,33 @@ def test_while_the_outer_key_is_away_nothing_is_stored_in_the_clear(tmp_path: Pa
     assert [row.id for row in everything(tmp_path)] == ["a", "b", "c"]
 
 
+def test_a_purge_of_what_nobody_can_open_now_holds_up_nobody(tmp_path: Path) -> None:
+    """Every commit failed until the key was back, for a damaged row for ever."""
+    rows = [item("a1"), item("a2"), item("b1", "bob"), item("b2", "bob")]
+    with sealed_writer(tmp_path) as log:
+        log.stage(rows, [], NOW_US)
+        log.commit()
+    outer, away = tmp_path / "keys" / "outer.json", tmp_path / "away.json"
+    with sealed_writer(tmp_path) as log:
+        log.stage([item("b3", "bob")], [], NOW_US)
+        log.commit()
+        assert log._connection.execute("UPDATE log SET body = zeroblob(99) WHERE seq = 4 RETURNING 1").fetchall()
+        outer.rename(away)
+        log.purge("heart_rate", NOW_US + 1, [1, 3, 4])
+        assert log.commit() == 5
+        with sealed_reader(tmp_path) as reader:
+            assert reader.purgeable("heart_rate", NOW_US + 1, 0, 4, 5) == [1, 2], "the next sweep finds it"
+            assert sum(reader.counts(days=False).values()) == 3
+        away.rename(outer)
+        log.purge("heart_rate", NOW_US + 1, [1])
+        assert log.commit() == 5
+    with sealed_reader(tmp_path) as reader:
+        assert [(row.id, bool(row.body)) for row in reader.every(0, 9)] == [
+            ("a1", False), ("a2", True), ("b1", False), ("", False), ("b3", True),
+        ]  # fmt: skip
+        assert sum(reader.counts(days=False).values()) == 2
+
+
 def test_what_formats_remember_is_found_by_its_beginning(tmp_path: Path) -> None:
     """As in a plain log: the same questions have the same answers."""
     chance = Random(3)  # the same for everybody
