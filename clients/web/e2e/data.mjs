@@ -52,6 +52,8 @@ test("a person drops a file, takes everything along, and deletes it", { skip }, 
   await page.getByLabel("Type dora to confirm").fill("dora");
   await end.click();
   await page.waitForSelector("text=healthsync user invite");
+  // Until it was told, the page may have asked once more what became of its files.
+  dora.faults = dora.faults.filter((fault) => !fault.includes("401"));
   await dora.expectSound("deleted");
   assert.ok(!(await stage.service.lines("user", "list")).some(({ user_id }) => user_id === "dora"));
   await dora.context.close();
@@ -61,20 +63,20 @@ test("an admin reads why something was refused, and tries it again", { skip }, a
   await stage.service.cli("user", "add", "rita", "--consent", "all");
   const { token } = await stage.service.cli("device", "add", "rita", "watch");
   const admin = await Visitor.arrive(stage, "desktop");
-  const bad = { ...LINES[0], id: "bad", value: { bpm: 900 } };
+  // One more than a page of the list has, and the oldest come first: the last of them is on no first page.
+  const numbers = Array.from({ length: 51 }, (_, each) => 900 + each);
+  const bad = numbers.map((bpm) => ({ ...LINES[0], id: `bad-${bpm}`, value: { bpm } }));
   const headers = { authorization: `Bearer ${token}` };
-  const answer = await admin.context.request.post(`${stage.service.url}/v1/events`, { headers, data: [bad] });
+  const answer = await admin.context.request.post(`${stage.service.url}/v1/events`, { headers, data: bad });
   assert.equal(answer.status(), 422);
   await admin.signIn("admin", "invite", "root");
   await admin.go("#/rejected", ".rows li");
-  const row = admin.page.locator(".rows li", { hasText: "rita" });
-  // The oldest come first, and the demo has some refused, too.
-  for (const first = admin.page.locator(".rows li b + span").first(); (await row.count()) === 0;) {
-    const before = await first.textContent();
-    await admin.page.getByRole("button", { name: "On", exact: true }).click();
-    await admin.page.waitForFunction((old) => document.querySelector(".rows li b + span")?.textContent !== old, before);
-  }
-  assert.match(await row.textContent(), /out_of_range.*bpm 900 is above 300.*rita\/watch/);
+  const row = admin.page.locator(".rows li", { hasText: "bpm 950" });
+  // It can be pressed when its page is there and is not the last one.
+  const on = admin.page.getByRole("button", { name: "On", exact: true, disabled: false });
+  const listed = row.or(on).first();
+  for (await listed.waitFor(); (await row.count()) === 0; await listed.waitFor()) await on.click();
+  assert.match(await row.textContent(), /out_of_range.*bpm 950 is above 300.*rita\/watch/);
   await admin.expectSound("refused-one");
   await row.getByRole("button", { name: "Try again" }).click();
   await row.locator(".acts", { hasText: "out_of_range" }).waitFor(); // nothing was mended

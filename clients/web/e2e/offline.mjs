@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { skip, stage } from "./stage.mjs";
-import { PATIENCE_MS, Visitor } from "./visitor.mjs";
+import { Visitor } from "./visitor.mjs";
 
 /** Entries in all; npm run e2e takes some seconds for the usual ones, and E2E_ENTRIES=1000 some minutes. */
 const COUNT = Number(process.env.E2E_ENTRIES ?? 40);
@@ -48,7 +48,6 @@ test("offline the app opens, keeps entries over a page that is killed, and each 
   const visitor = await Visitor.arrive(stage, "phone");
   const { context } = visitor;
   let { page } = visitor;
-  context.setDefaultTimeout(PATIENCE_MS);
   await visitor.signIn("user", "invite", "demo");
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
   await page.reload(); // from now on the worker answers

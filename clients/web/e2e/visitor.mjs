@@ -51,8 +51,8 @@ export class Visitor {
       timezoneId: "UTC",
       ...more,
     });
+    context.setDefaultTimeout(PATIENCE_MS);
     const page = await context.newPage();
-    page.setDefaultTimeout(PATIENCE_MS);
     return new Visitor(context, page, service, size, at, also);
   }
 
@@ -86,9 +86,13 @@ export class Visitor {
     await this.page.waitForSelector("main h1");
   }
 
+  /** Another page of the app, once `ready` is on it: the page of before, which may have the like, is gone by then. */
   async go(hash, ready) {
-    await this.page.evaluate((to) => {
+    await this.page.evaluate(async (to) => {
+      if (location.hash === to) return;
+      const changed = new Promise((resolve) => addEventListener("hashchange", resolve, { once: true }));
       location.hash = to;
+      await changed;
     }, hash);
     await this.page.waitForSelector(ready);
   }
