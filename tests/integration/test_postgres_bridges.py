@@ -4,6 +4,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -78,8 +79,9 @@ async def told(rig: Rig, leader: str) -> None:
     """The status of each bridge shows the installation: who is there, and who leads."""
     for name in NAMES:
         wanted = {"bridges": sorted(NAMES), "leader": leader, "leads": name == leader}
+        status = partial(call, rig.processes[name].data, "status", within_s=PATIENCE_S)
         async with asyncio.timeout(PATIENCE_S):
-            while (await asyncio.to_thread(call, rig.processes[name].data, "status"))["installation"] != wanted:  # noqa: ASYNC110
+            while (await asyncio.to_thread(status)).get("installation") != wanted:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
 
 
