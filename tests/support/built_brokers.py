@@ -12,11 +12,10 @@ import pytest
 
 from healthsync_mqtt.broker.external.identities import OWN, bridge_client_id
 from tests.support import child
-from tests.support.fetched import LONG_BUILD, cargo_crate, go_module, kept
+from tests.support.fetched import BUILDS, LONG_BUILD, cargo_crate, go_module, kept
 from tests.support.mosquitto import Mosquitto, free_port
 
 FOLDER = Path(__file__).parent / "open_brokers"
-BUILDS = "HEALTHSYNC_TEST_BUILDS"
 
 
 def mochi() -> Path:

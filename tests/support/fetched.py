@@ -22,6 +22,8 @@ _LONG_S = 1_800
 NO_CRATES = "crates.io was not reached"
 LONG_BUILD = "takes minutes to build"
 """In the reason of a test that is skipped in CI too."""
+BUILDS = "HEALTHSYNC_TEST_BUILDS"
+"""Where this is set, such programs are built; once they are there they are used."""
 
 
 def kept(*parts: str) -> Path:

@@ -15,10 +15,9 @@ from typing import Self
 import pytest
 
 from tests.support import child
-from tests.support.fetched import LONG_BUILD, go_module, kept
+from tests.support.fetched import BUILDS, LONG_BUILD, go_module, kept
 
 SOURCE = Path(__file__).parent / "key_servers" / "transit.go"
-BUILDS = "HEALTHSYNC_TEST_BUILDS"
 VERSION = "v1.21.4"
 SDK = "github.com/hashicorp/vault/sdk v0.25.1"
 """Vault is built with what lies beside it in its repository, and asks for an older one by its number."""
