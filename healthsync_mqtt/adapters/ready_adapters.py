@@ -170,7 +170,8 @@ def _marks(files: Iterable[Path]) -> tuple[object, ...]:
             about = file.stat()
         except OSError:
             continue
-        found.append((file, about.st_ino, about.st_mtime_ns, about.st_size))
+        # Whose a private file is and who may read it decides whether it is read.
+        found.append((file, about.st_ino, about.st_mtime_ns, about.st_size, about.st_mode, about.st_uid))
     return tuple(found)
 
 

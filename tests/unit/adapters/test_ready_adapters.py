@@ -52,6 +52,18 @@ def test_a_file_that_the_settings_name_later_is_heeded_too(tmp_path: Path, write
     assert live.now()["oura"].client.secret == "other"
 
 
+def test_a_private_file_that_others_could_read_is_heeded_once_they_cannot(
+    tmp_path: Path, write: Callable[..., Path]
+) -> None:
+    secret = write("secret", "first")
+    secret.chmod(0o644)
+    write("healthsync.toml", section(client_id="us", client_secret_file=secret))
+    live = LiveReady(tmp_path)
+    assert "oura" not in live.now()
+    secret.chmod(0o600)
+    assert live.now()["oura"].client.secret == "first"
+
+
 def test_settings_that_cannot_be_read_leave_what_was_there(tmp_path: Path, write: Callable[..., Path]) -> None:
     write("healthsync.toml", section(client_id="us", client_secret="s"))
     live = LiveReady(tmp_path)
