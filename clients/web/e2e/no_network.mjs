@@ -15,7 +15,9 @@ const OF_USER = {
   data: [".drop"],
   settings: ["fieldset"],
 };
-const OF_CARER = { "": [".figures"], charts: [".plot canvas"], settings: ["fieldset"] };
+/** Whose data somebody else lets see is asked of the service: without it the own page may be all that is left. */
+const OWN = `main h1, ${AWAY}`;
+const OF_CARER = { "": [".figures", OWN], charts: [".plot canvas", OWN], settings: ["fieldset"] };
 const OF_ADMIN = {
   "": [".pipeline", AWAY],
   users: [".rows li", AWAY],
