@@ -7,6 +7,7 @@ say "perhaps" where there is none, but never "no" where there is one.
 
 import math
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Final, Self
 
@@ -74,10 +75,10 @@ class Gathering:
         self._waiting: list[tuple[str, str | None, bytes]] = []
         self.providers: set[str] = set()
         self.apps: set[str] = set()
-        self.numbers: dict[tuple[str, str], set[float]] = {}
+        self.numbers: defaultdict[tuple[str, str], set[float]] = defaultdict(set)
         #: What was read already: sources, and by type what stands before them.
         self._seen_sources: set[bytes] = set()
-        self._seen: dict[str, set[bytes]] = {}
+        self._seen: defaultdict[str, set[bytes]] = defaultdict(set)
         #: Whether a row could not be taken apart: then nothing can be said.
         self.unread = False
 
@@ -122,9 +123,7 @@ class Gathering:
                     self.unread = True
         else:
             inside = body
-        seen = self._seen.get(type_name)
-        if seen is None:
-            seen = self._seen[type_name] = set()
+        seen = self._seen[type_name]
         if inside not in seen:
             if len(seen) < _MOST_SEEN:
                 seen.add(inside)
@@ -144,10 +143,7 @@ class Gathering:
         if value.__class__ is dict and type_name in _FIRST:
             for field, number in value.items():
                 if number.__class__ is int or number.__class__ is float:
-                    try:
-                        numbers[type_name, field].add(number)
-                    except KeyError:
-                        numbers[type_name, field] = {number}
+                    numbers[type_name, field].add(number)
                 elif field == "samples" and number.__class__ is list:
                     self._add_samples(type_name, number)
 
@@ -164,8 +160,8 @@ class Gathering:
         self.providers |= other.providers
         self.apps |= other.apps
         self.unread |= other.unread
-        for (type_name, field), numbers in other.numbers.items():
-            self._of(type_name, field).update(numbers)
+        for of, numbers in other.numbers.items():
+            self.numbers[of].update(numbers)
 
     def encoded(self) -> bytes | None:
         """As it is kept; None where nothing can be said, or not in few words. Its length says little."""
@@ -180,15 +176,8 @@ class Gathering:
         whole = len(piece).to_bytes(_LENGTH, "big") + piece
         return whole.ljust(-(-len(whole) // _PADDED_TO) * _PADDED_TO, b"\0")
 
-    def _of(self, type_name: str, field: str) -> set[float]:
-        key = type_name, field
-        numbers = self.numbers.get(key)
-        if numbers is None:
-            numbers = self.numbers[key] = set()
-        return numbers
-
     def _add_samples(self, type_name: str, samples: Iterable[Any]) -> None:
-        numbers = self._of(type_name, _FIRST[type_name])
+        numbers = self.numbers[type_name, _FIRST[type_name]]
         numbers.update(
             sample[1]
             for sample in samples
