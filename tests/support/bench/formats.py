@@ -1,6 +1,5 @@
 """What messages of apps in their own formats cost, and what somebody else notices of long ones."""
 
-import os
 import statistics
 import threading
 import time
@@ -8,13 +7,13 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
 
 from bridge.pipeline import LONE_PART_EVENTS, PART_EVENTS
 from tests.support.app_login import exported, minutes_of
+from tests.support.bench.external import cpu_s
 from tests.support.bench.load import generate
 from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, progress
@@ -145,15 +144,10 @@ def _p99_ms(latencies: list[float]) -> float:
 def _settle(service: Service) -> None:
     """Wait until what follows the log has read the last messages: it is no part of what is measured next."""
     for _ in range(60):
-        before = _cpu_s(service.pid)
+        before = cpu_s(service.pid)
         time.sleep(1)
-        if _cpu_s(service.pid) - before < _IDLE:
+        if cpu_s(service.pid) - before < _IDLE:
             return
-
-
-def _cpu_s(pid: int) -> float:
-    times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
