@@ -156,11 +156,12 @@ def rewrap(
     if provider is not None and provider not in known:
         raise UsageError(f"nobody is called {provider}", hint=f"one of: {', '.join(known)}")
     holder = known[provider or before]
-    if holder.name in SERVICES:
+    of_others = holder.name in SERVICES
+    if of_others:
         holder.create()  # before anything is given up for it
     given_up = _give_up(place, ring, yes=yes, as_json=json) if give_up_lost else 0
     place.audit("key.rewrapped", provider=holder.name)
-    if give_up_lost or holder.name != before:
+    if not of_others and (give_up_lost or holder.name != before):
         holder.create()
     count = ring.rotate() if provider is None or provider == before else ring.rewrap(holder)
     words = f"{count} data keys are wrapped anew"
