@@ -196,9 +196,8 @@ class Connection:
             return False
         return self._protocol.ready or self._fault is not None or self._decoder.more or self._wire.waits
 
-    @property
     def put_off(self) -> bool:
-        """Whether the journal has so much of its user that it waits with what it has brought, too."""
+        """Stop reading where the journal has much of its user, so that what it brought waits, too; whether it did."""
         if self._behind is None or not self._behind(self):
             return False
         self.reading.stop(Hold.JOURNAL)

@@ -108,7 +108,6 @@ class Waiter(Protocol):
     def waits(self) -> bool:
         """Whether there is something to do now."""
 
-    @property
     def put_off(self) -> bool:
         """Whether it is not to have its turn now, for another reason. Asked of those who have used one up."""
 
@@ -262,7 +261,7 @@ class Turns:
         while (waiter := self._next()) is not None:
             account = waiter.account
             came_from, account.place = account.place, WaitingPlace.NOWHERE
-            if not waiter.waits or (came_from is WaitingPlace.HEAVY and waiter.put_off):
+            if not waiter.waits or (came_from is WaitingPlace.HEAVY and waiter.put_off()):
                 continue
             heavy = came_from is WaitingPlace.HEAVY
             self._give(waiter, TURN if heavy else max(1, account.usage.allowance(self._rests)))

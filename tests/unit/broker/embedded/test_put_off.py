@@ -31,7 +31,7 @@ async def test_who_brings_acknowledgements_alone_is_not_put_off_for_what_others_
     await site.settle()
     connection = site.source
     assert isinstance(connection, Connection)
-    assert not connection.put_off
+    assert not connection.put_off()
     full = True
-    assert (connection.put_off, Hold.JOURNAL in connection.reading.held) == (put_off, put_off)
+    assert (connection.put_off(), Hold.JOURNAL in connection.reading.held) == (put_off, put_off)
     await site.close()

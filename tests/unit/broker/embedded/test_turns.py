@@ -54,7 +54,6 @@ class Client:
         self.asked = 0
         self.behind = False
 
-    @property
     def put_off(self) -> bool:
         self.asked += 1
         return self.behind
