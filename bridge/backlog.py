@@ -130,7 +130,7 @@ class Backlog:
         theirs = set(map(_user_of, before))
         others = _work_by_user(each for each in self._waiting if _user_of(each) not in theirs)
         # Mostly there is nobody else: what each of them costs is reckoned where it matters.
-        return any(work <= LIGHT for work in others.values()) and max(_work_by_user(before).values(), default=0) > LIGHT
+        return any(work <= LIGHT for work in others.values()) and bool(beside_much(before))
 
     def clear(self) -> None:
         """Nothing waits any more."""

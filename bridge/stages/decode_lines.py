@@ -157,12 +157,16 @@ class Aside(Generic[H]):
         if waiting is None:
             return []
         kept = deque() if line in self._line else deque((waiting.popleft(),))
-        kept += (job for job in waiting if not unwanted(job.delivery))
+        held: list[tuple[Delivery, Any]] = []
+        for job in waiting:
+            if unwanted(job.delivery):
+                held.append((job.delivery, job.held))
+            else:
+                kept.append(job)
         if kept:
             self.lines[line] = kept
         else:
             self._line.pop(line, None)
-        held: list[tuple[Delivery, Any]] = [(job.delivery, job.held) for job in waiting if unwanted(job.delivery)]
         return held
 
     def close(self) -> None:
