@@ -8,6 +8,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from healthsync_mqtt.gateway.bodies.problem import HttpError
+from healthsync_mqtt.gateway.server.whole_request import BODY
 
 T = TypeVar("T")
 
@@ -35,6 +36,12 @@ async def read_body(request: Request, most: int, take: Callable[[int], None] = _
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most:
         raise _too_large(most)
+    whole: bytes | None = request.scope.get("state", {}).get(BODY)
+    if whole is not None:
+        if len(whole) > most:
+            raise _too_large(most)
+        take(len(whole))
+        return whole
     body = bytearray()
     try:
         async with asyncio.timeout(WITHIN_S):

@@ -36,7 +36,7 @@ class Rule:
         known: Caller | None = getattr(request.state, "caller", None)
         if known is None:
             peer = peer_of(request)
-            cookie = request.cookies.get(ACCESS_COOKIE, "")
+            cookie = "" if "authorization" in request.headers else request.cookies.get(ACCESS_COOKIE, "")
             known = await self.callers.caller(request.headers, peer, cookie)
             if known.person is not None:
                 expect_own_page(request, self.callers.csrf(known.person))

@@ -11,7 +11,9 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from healthsync_mqtt.gateway.server.direct_routes import DIRECT
 from healthsync_mqtt.gateway.server.entrance import Crowd, Entrance, Place
+from healthsync_mqtt.gateway.server.whole_request import BODY, WholeExchange, WholeRequest
 from healthsync_mqtt.mqtt.links.gathered_writes import GatheredWrites
 
 HEAD_S: Final = 10.0
@@ -23,6 +25,7 @@ WRITE_S: Final = 30.0
 HEAD_BYTES: Final = 16_384
 """Bytes of a request's head."""
 _GRACE_S: Final = 1
+_TARGETS: Final = frozenset(path.encode() for path in DIRECT)
 
 
 class _OfClient(GatheredWrites):
@@ -47,6 +50,8 @@ class Bounded(H11Protocol):
     place: Place
     _head: asyncio.TimerHandle | None = None
     _write: asyncio.TimerHandle | None = None
+    _early = b""
+    """What came before the answer to a whole request."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         client = self.place.introduced
@@ -60,12 +65,66 @@ class Bounded(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if isinstance(self.cycle, WholeExchange) and not self.cycle.response_complete:
+            self._early += data
+            self.flow.pause_reading()
+            return
+        whole = WholeRequest.read(data, _TARGETS, HEAD_BYTES) if self._between_requests() else None
+        if whole is not None:
+            self._answer(whole)
+            return
         super().data_received(data)
         self._watch(begins=bool(self.conn.trailing_data[0]))
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._watch(begins=bool(self.conn.trailing_data[0]))
+        early, self._early = self._early, b""
+        if early and not self.transport.is_closing():
+            self.data_received(early)
+        else:
+            self._watch(begins=bool(self.conn.trailing_data[0]))
+
+    def _between_requests(self) -> bool:
+        """Whether what comes now is the beginning of a request, of which h11 has seen nothing."""
+        return self.conn.their_state is h11.IDLE and self.conn.our_state is h11.IDLE and not self.conn.trailing_data[0]
+
+    def _answer(self, request: WholeRequest) -> None:
+        """As uvicorn does with what h11 has read."""
+        self._unset_keepalive_if_required()
+        self._stop(head=True)
+        target = request.target.decode("ascii")
+        self.headers = request.headers
+        self.scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "method": "POST",
+            "root_path": "",
+            "path": target,
+            "raw_path": request.target,
+            "query_string": b"",
+            "headers": self.headers,
+            "state": {**self.app_state, BODY: request.body},
+        }
+        self.cycle = WholeExchange(
+            request,
+            scope=self.scope,
+            conn=self.conn,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            on_response=self.on_response_complete,
+        )
+        task = self.loop.create_task(self.cycle.run_asgi(self.app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def pause_writing(self) -> None:
         super().pause_writing()
