@@ -21,7 +21,9 @@ WITHIN_S: Final = 15.0
 """Seconds for all of it: the name, the connection, the answer."""
 _BLANK: Final = 32
 _MOST_ANSWER: Final = 65_536
-_BEHIND: Final = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
+_UNICAST: Final = ipaddress.ip_network("2000::/3")
+"""IPv6 addresses of the internet: of no other block anything has been given out, and some mean an own network still."""
+_BEHIND: Final = tuple(map(ipaddress.ip_network, ("2002::/16", "2001::/32")))
 """IPv6 networks in which an IPv4 address stands that nobody has looked at."""
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -77,7 +79,7 @@ def is_public(address: str) -> bool:
     if isinstance(found, ipaddress.IPv6Address):
         if found.ipv4_mapped is not None:
             found = found.ipv4_mapped
-        elif any(found in network for network in _BEHIND):
+        elif found not in _UNICAST or any(found in network for network in _BEHIND):
             return False
     return found.is_global and not found.is_multicast
 
