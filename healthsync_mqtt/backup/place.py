@@ -21,7 +21,7 @@ from healthsync_mqtt.errors import ConfigError, NotFoundError, StoreError, Unava
 
 _MARK: Final = "healthsync-backup.json"
 _TOGETHER: Final = 32
-"""Pieces that are made durable at once."""
+"""Pieces that are made durable at once; their directories are at the end, once for all pieces."""
 
 
 class BackupSource(Protocol):
@@ -44,6 +44,8 @@ class BackupDirectory:
         """Use ``open`` or ``make``."""
         self.path = path
         self._fresh: list[tuple[int, Path, Path]] = []
+        #: where names are that are not durable
+        self._named: set[Path] = set()
 
     @classmethod
     def open(cls, path: Path) -> "BackupDirectory":
@@ -133,20 +135,27 @@ class BackupDirectory:
             # The disk begins now, so that the syncs of many find most of it done; and what is read once is not cached.
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         if len(self._fresh) >= _TOGETHER:
-            self.flush()
+            self._name()
 
     def flush(self) -> None:
         """All pieces that were put are on the disk, and are there."""
+        self._name()
+        with _disk_told(self.path):
+            if self._named:
+                self._named.add(self.path / "objects")
+            for folder in self._named:
+                sync_directory(folder)
+            self._named.clear()
+
+    def _name(self) -> None:
+        """What is in a piece is durable before the piece has its name."""
         fresh, self._fresh = self._fresh, []
         try:
             with _disk_told(self.path):
                 for descriptor, temporary, path in fresh:
                     os.fsync(descriptor)
                     temporary.rename(path)
-                for folder in {path.parent for _, _, path in fresh}:
-                    sync_directory(folder)
-                if fresh:
-                    sync_directory(self.path / "objects")
+                    self._named.add(path.parent)
         finally:
             for descriptor, temporary, _ in fresh:
                 os.close(descriptor)

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -38,6 +39,18 @@ def give_way(nice: int) -> None:
     """The data path goes first."""
     with contextlib.suppress(OSError):
         os.nice(nice)
+
+
+@contextlib.contextmanager
+def giving_way(nice: int) -> Iterator[None]:
+    """The same for a while; who may not hurry again stays so."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    give_way(nice)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 def _until_gone() -> None:

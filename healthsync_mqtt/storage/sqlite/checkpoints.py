@@ -62,6 +62,8 @@ class Checkpoints:
             self._behind = frames - moved
             if frames >= _RESTART_AT * settings.CHECKPOINT_PAGES:
                 self._restart()
+        except apsw.BusyError:
+            return  # a backup moves it right now
         except apsw.Error as error:
             self.failures += 1
             self.failing = store_error(error, "checkpointing").reason

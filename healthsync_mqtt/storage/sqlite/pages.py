@@ -1,11 +1,16 @@
 """A database as it was at one moment, page by page, while others go on writing into it.
 
-SQLite's online backup makes the copy, and a layer of ours under the copy's file keeps nothing of it: pages that make a
-whole chunk are handed on. So what is read needs no room on a disk, and chunks that did not change are equal to those of
-the last time. What cannot be equal is the first chunk: SQLite counts in it that the copy was written.
+Who reads a WAL database keeps everybody from moving later pages from the log into the file. So a file that has all
+that the reader sees does not change while it is held, and is read as any file is, in large pieces: see ``hold``. Chunks
+that did not change are equal to those of the last time, and what is read needs no room on a disk.
+
+Where somebody reads an older state, the file cannot have all of it. Then SQLite's online backup makes a copy, and a
+layer of ours under the copy's file keeps nothing of it: pages that make a whole chunk are handed on. This is slow, and
+the first chunk is never equal: SQLite counts in it that the copy was written.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -19,6 +24,8 @@ from healthsync_mqtt.storage.sqlite.connection import abandon, fetch, fetch_valu
 
 _PAGES_A_STEP: Final = 1024
 _BUSY_MS: Final = 5000
+_TRIES: Final = 20
+_PAUSE_S: Final = 0.01
 _numbers = count()
 
 
@@ -28,6 +35,7 @@ class HeldDatabase:
     def __init__(self, path: Path) -> None:
         """StoreError when it cannot be opened."""
         self._path = path
+        self._whole = False
         try:
             self._connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)
             self._connection.set_busy_timeout(_BUSY_MS)
@@ -36,12 +44,32 @@ class HeldDatabase:
             raise self._failed(error) from error
 
     def hold(self) -> None:
-        """From now on what is read is what is committed now."""
+        """From now on what is read is what is committed now.
+
+        Of a WAL database a moment is looked for whose pages are all in the file: a checkpoint after the beginning of
+        the transaction moves no more than the transaction sees, so where it moved all there is, that was all seen.
+        """
         try:
-            fetch(self._connection, "BEGIN")
-            fetch(self._connection, "SELECT count(*) FROM sqlite_schema")
+            other = apsw.Connection(os.fspath(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
+            try:
+                wal = fetch_value(other, "PRAGMA journal_mode") == "wal"
+                for _ in range(_TRIES if wal else 0):
+                    _move(other)  # so that little is left for the next
+                    self._begin()
+                    self._whole = _move(other)
+                    if self._whole:
+                        return
+                    fetch(self._connection, "ROLLBACK")
+                    time.sleep(_PAUSE_S)
+            finally:
+                abandon(other)
+            self._begin()
         except apsw.Error as error:
             raise self._failed(error) from error
+
+    def _begin(self) -> None:
+        fetch(self._connection, "BEGIN")
+        fetch(self._connection, "SELECT count(*) FROM sqlite_schema")
 
     def value(self, sql: str, *bindings: str) -> object:
         """The first column of the first row of a query; None: it has no row."""
@@ -62,9 +90,20 @@ class HeldDatabase:
         """
         try:
             page = int(fetch_value(self._connection, "PRAGMA page_size"))
-            yield from _copied(self._connection, page, size)
+            if self._whole:
+                yield from self._read(page * int(fetch_value(self._connection, "PRAGMA page_count")), size)
+            else:
+                yield from _copied(self._connection, page, size)
         except apsw.Error as error:
             raise self._failed(error) from error
+
+    def _read(self, length: int, size: int) -> Iterator[tuple[int, bytes]]:
+        # By SQLite's own descriptor: closing another one of the same file would give up the locks of this process.
+        for no, place in enumerate(range(0, length, size)):
+            complete, chunk = self._connection.read("main", 0, place, min(size, length - place))
+            if not complete:
+                raise StoreError(f"{self._path} is shorter than it says", hint="is it damaged?")
+            yield no, chunk
 
     def close(self) -> None:
         """Let it go. Idempotent."""
@@ -78,6 +117,15 @@ class HeldDatabase:
 
     def _failed(self, error: apsw.Error) -> StoreError:
         return StoreError(f"{self._path} cannot be read: {error}", hint="is it damaged, or locked by another program?")
+
+
+def _move(connection: apsw.Connection) -> bool:
+    """Move what may be moved from the log into the file; whether that was all there is."""
+    try:
+        there, moved = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    except apsw.Error:  # somebody else moves pages right now, or there is no room
+        return False
+    return there == moved >= 0
 
 
 def _copied(source: apsw.Connection, page: int, size: int) -> Iterator[tuple[int, bytes]]:
