@@ -20,8 +20,8 @@ from healthsync_mqtt.config.private_files import make_private_directory, sync_di
 from healthsync_mqtt.errors import ConfigError, NotFoundError, StoreError, UnavailableError
 
 _MARK: Final = "healthsync-backup.json"
-_TOGETHER: Final = 32
-"""Pieces that are made durable at once; their directories are at the end, once for all pieces."""
+_TOGETHER: Final = 1024
+"""Pieces that are made durable at once: a million new events, for whose syncs nobody holds the log."""
 
 
 class BackupSource(Protocol):
@@ -43,7 +43,8 @@ class BackupDirectory:
     def __init__(self, path: Path) -> None:
         """Use ``open`` or ``make``."""
         self.path = path
-        self._fresh: list[tuple[int, Path, Path]] = []
+        #: pieces without a name, and which one each gets
+        self._fresh: list[tuple[Path, Path]] = []
         #: where names are that are not durable
         self._named: set[Path] = set()
 
@@ -128,12 +129,15 @@ class BackupDirectory:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             temporary = path.with_name(f".{digest[:16]}.{secrets.token_hex(4)}")
             descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            self._fresh.append((descriptor, temporary, path))
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            # The disk begins now, so that the syncs of many find most of it done; and what is read once is not cached.
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            self._fresh.append((temporary, path))
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+                # The disk begins now, so that syncs find most of it done; and what is read once is not cached.
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(descriptor)
         if len(self._fresh) >= _TOGETHER:
             self._name()
 
@@ -147,26 +151,26 @@ class BackupDirectory:
                 sync_directory(folder)
             self._named.clear()
 
-    def _name(self) -> None:
-        """What is in a piece is durable before the piece has its name."""
-        fresh, self._fresh = self._fresh, []
-        try:
-            with _disk_told(self.path):
-                for descriptor, temporary, path in fresh:
-                    os.fsync(descriptor)
-                    temporary.rename(path)
-                    self._named.add(path.parent)
-        finally:
-            for descriptor, temporary, _ in fresh:
-                os.close(descriptor)
-                temporary.unlink(missing_ok=True)
-
     def give_up(self) -> None:
         """Forget what was put and not flushed."""
         fresh, self._fresh = self._fresh, []
-        for descriptor, temporary, _ in fresh:
-            os.close(descriptor)
+        for temporary, _ in fresh:
             temporary.unlink(missing_ok=True)
+
+    def _name(self) -> None:
+        """What is in a piece is durable before the piece has its name."""
+        with _disk_told(self.path):
+            try:
+                for temporary, path in self._fresh:
+                    descriptor = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                    try:
+                        os.fsync(descriptor)
+                    finally:
+                        os.close(descriptor)
+                    temporary.rename(path)
+                    self._named.add(path.parent)
+            finally:
+                self.give_up()
 
     def drop_piece(self, digest: str) -> None:
         """A piece that is not what it should be is copied again by the next set."""

@@ -18,6 +18,7 @@ from healthsync_mqtt.storage.sqlite.holders import readers_of
 _RESTART_AT = 16
 _RESTART_WAIT_MS = 100
 _RESTART_EVERY_S = 1.0
+_RESTART_SELDOM_S = 60.0
 
 
 class Checkpoints:
@@ -29,6 +30,7 @@ class Checkpoints:
         self._pages = 0
         self._behind = 0
         self._restarted = -_RESTART_EVERY_S
+        self._restart_every_s = _RESTART_EVERY_S
         #: How many failed in a row, and why the last one did; 0 and "" when it worked.
         self.failures = 0
         self.failing = ""
@@ -83,14 +85,16 @@ class Checkpoints:
     def _restart(self) -> None:
         """Where readers come and go without a pause, wait for those that are here, and use the file from its start."""
         now = time.monotonic()
-        if now - self._restarted < _RESTART_EVERY_S:
+        if now - self._restarted < self._restart_every_s:
             return
         self._restarted = now
         self._connection.set_busy_timeout(_RESTART_WAIT_MS)
         try:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
-        except apsw.BusyError:
-            return  # one that stays is named in the status
+        except apsw.BusyError:  # one that stays, as a backup does, is named in the status, and seldom waited for
+            self._restart_every_s = min(_RESTART_SELDOM_S, 2 * self._restart_every_s)
+        else:
+            self._restart_every_s = _RESTART_EVERY_S
         finally:
             self._connection.set_busy_timeout(settings.WRITER_BUSY_MS)
 

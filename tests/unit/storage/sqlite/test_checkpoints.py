@@ -2,12 +2,14 @@
 
 import os
 import re
+import time
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 
-from healthsync_mqtt.storage.sqlite import connection
+from healthsync_mqtt.storage.sqlite import checkpoints, connection
 from healthsync_mqtt.storage.sqlite.faults import BusyError, DefectError, store_error
 from healthsync_mqtt.storage.sqlite.holders import readers_of
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
@@ -52,6 +54,48 @@ def test_a_reader_that_holds_the_log_is_named(path: Path) -> None:
         fill(log, 32, 1)
         assert log.health().pages_behind == 0
         assert log.health().readers == ()
+
+
+class Watched:
+    """A connection that notes which checkpoints are asked for."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self.modes: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def wal_checkpoint(self, *, mode: int) -> tuple[int, int]:
+        self.modes.append(mode)
+        return self._connection.wal_checkpoint(mode=mode)
+
+
+def test_a_reader_that_stays_is_waited_for_ever_more_seldom(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commits wait with it: a backup of a large log may read for a while."""
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(checkpoints, "_RESTART_WAIT_MS", 1)
+    with SqliteEventLog.open(path) as log, SqliteLogReader.open(path) as reader:
+        watched = Watched(log._connection)
+        log._checkpoints._connection = watched  # type: ignore[assignment]
+        fill(log, 0, 1)
+        reader._connection.execute("BEGIN; SELECT count(*) FROM log").fetchall()
+        while log.health().wal_bytes < 17 * 20 * 4096:
+            fill(log, log.head(), 1)
+        watched.modes.clear()
+        for _ in range(60):
+            now += 1
+            fill(log, log.head(), 1)
+        assert 2 < watched.modes.count(apsw.SQLITE_CHECKPOINT_RESTART) < 8
+        reader._connection.execute("COMMIT").fetchall()
+        now += 60
+        fill(log, log.head(), 1)
+        watched.modes.clear()
+        for _ in range(3):
+            now += 1
+            log._checkpoints._restart()
+        assert watched.modes == [apsw.SQLITE_CHECKPOINT_RESTART] * 3
 
 
 def test_a_reader_of_an_older_state_keeps_the_log_from_opening_and_is_named(path: Path) -> None:
