@@ -18,6 +18,7 @@ from healthsync_mqtt.config.private_files import read_private
 from healthsync_mqtt.errors import NotFoundError, StoreError
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.storage.opening import HeldDatabase, hold_database, hold_log
+from healthsync_mqtt.telemetry.slices import Slices
 
 PIECE: Final = 256 * 1024
 """Bytes of a piece: small enough that few changed pages take few bytes, large enough that there are not many."""
@@ -47,6 +48,7 @@ class _Gathering:
 
     def __init__(self, directory: BackupDirectory) -> None:
         self._directory = directory
+        self._slices = Slices()
         self.copied = 0
         self.files: list[_Read] = []
         self.log: LogPlace | None = None
@@ -94,6 +96,7 @@ class _Gathering:
             if not self._directory.has(digest, len(piece)):
                 self._directory.put(digest, piece)
                 self.copied += len(piece)
+            self._slices.pause()
         self.files.append(_Read(name, kind, tuple(digests[no] for no in sorted(digests)), schema))
 
 
@@ -139,7 +142,7 @@ def make_backup(
 
 
 def _read_back(directory: BackupDirectory, read: _Read) -> KeptFile:
-    size, whole = 0, hashlib.sha256()
+    size, whole, slices = 0, hashlib.sha256(), Slices()
     for digest in read.pieces:
         piece = directory.read_piece(digest)
         if digest_of(piece) != digest:
@@ -147,6 +150,7 @@ def _read_back(directory: BackupDirectory, read: _Read) -> KeptFile:
             raise DamagedBackupError(f"the piece {digest[:16]} of {read.name}")
         size += len(piece)
         whole.update(piece)
+        slices.pause()
     return KeptFile(
         path=read.name, kind=read.kind, size=size, sha256=whole.hexdigest(), chunks=read.pieces, schema=read.schema
     )
