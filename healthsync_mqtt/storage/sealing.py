@@ -5,7 +5,7 @@ out, too.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple, Self
 
@@ -129,6 +129,10 @@ class Sealing:
             return None
         name, event_id = msgspec.msgpack.decode(content)
         return name, event_id
+
+    def is_any_gone(self, stored: Iterable[bytes]) -> bool:
+        """Whether the key of one of these was destroyed: then what was opened with it is not known any more either."""
+        return any(map(self.codec.is_gone, stored))
 
     def sketch(self, user: str, block: int, sketch: bytes) -> bytes:
         """What the user's rows of a block hold, roughly."""

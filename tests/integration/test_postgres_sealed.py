@@ -191,7 +191,7 @@ def test_what_a_format_remembers_is_opened_once(data: Path, monkeypatch: pytest.
         assert (found("watch"), opened) == (named[1:], ["watch"] * 2)
         assert (found("ring"), opened) == (named[:1], ["ring"])
         assert ring_of(data).destroy("alice")
-        assert (found("watch"), found("ring")) == ([], [])
+        assert (found("ring"), found("watch")) == ([], []), "also what was just told, while its rows are there"
 
 
 def _id(row: Record | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 import psycopg
 
 from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
+from healthsync_mqtt.keys.sealed_bytes import key_id_of
 from healthsync_mqtt.model.choice import Contents
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
@@ -45,8 +46,9 @@ class PostgresLogReader:
         #: How many snapshots are open, one inside another.
         self._depth = 0
         self._not_before = 0.0
-        #: what a format remembers of one device, by mark
-        self._remembered: tuple[tuple[str, str, str] | None, dict[bytes, tuple[str, str]]] = None, {}
+        #: what a format remembers of one device, by mark, and something that each of its keys has sealed
+        self._remembered: tuple[tuple[str, str, str] | None, dict[bytes, tuple[str, str]], dict[bytes, bytes]]
+        self._remembered = None, {}, {}
 
     @classmethod
     def open(cls, place: ServerPlace, *, codec: BodyCodec | None = None) -> Self:
@@ -354,19 +356,26 @@ class PostgresLogReader:
         return found
 
     def _state(self, whose: tuple[str, str, str], state: bytes, how: int | None) -> bytes:
-        return bytes(state) if how is None else self._opener().state_again(whose, bytes(state))
+        if how is None:
+            return bytes(state)
+        self._listen()
+        return self._opener().state_again(whose, bytes(state))
 
     def _records_sealed(self, whose: tuple[str, str, str]) -> list[tuple[str, str]]:
         """Only what is new since the last time is asked for and opened: one device is asked about many times."""
+        self._listen()
         marks = [bytes(mark) for mark in self._column("format_marks", whose)]
-        known = self._remembered[1] if self._remembered[0] == whose else {}
+        known, keys = self._remembered[1:] if self._remembered[0] == whose else ({}, {})
+        if keys and self._opener().is_any_gone(keys.values()):
+            known, keys = {}, {}
         found = {mark: known[mark] for mark in marks if mark in known}
         if missing := [mark for mark in marks if mark not in known]:
             for mark, stored in self._query("format_records_sealed", (*whose, missing)):
                 record = self._opener().record_again(whose, bytes(stored))
                 if record is not None:
                     found[bytes(mark)] = record
-        self._remembered = whose, found
+                    keys[key_id_of(bytes(stored))] = bytes(stored)
+        self._remembered = whose, found, keys
         return sorted(found.values())
 
     def _listen(self) -> None:

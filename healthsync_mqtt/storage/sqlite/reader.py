@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, Self
 import apsw
 
 from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
+from healthsync_mqtt.keys.sealed_bytes import key_id_of
 from healthsync_mqtt.model.choice import Contents
 from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.record import Record
@@ -53,8 +54,9 @@ class SqliteLogReader:
         self.epoch: str = meta["epoch"]
         self._sealing = None if codec is None else RowSealing(codec, log_id_of(meta["identity_secret"]))
         self._how = Sealed.of(meta)
-        #: What a format remembers of a device, unsealed and in order, and the state of the log that has it.
-        self._remembered: tuple[Any, list[tuple[str, str]]] = (None, [])
+        #: What a format remembers of a device, unsealed and in order, the state of the log that has it, and something
+        #: that each of its keys has sealed.
+        self._remembered: tuple[Any, list[tuple[str, str]], dict[bytes, bytes]] = (None, [], {})
         self._identity = identities.identity_function(meta["identity_secret"])
         #: Names by number; None stands for itself, so that absent devices and providers need no test per row.
         self._names: dict[int | None, Any] = {None: None}
@@ -425,16 +427,24 @@ class SqliteLogReader:
         )
 
     def _state(self, whose: tuple[str, str, str], state: bytes, how: int | None) -> bytes:
-        return state if how is None else self._opener().state_again(whose, state)
+        if how is None:
+            return state
+        self._opener().codec.fresh()
+        return self._opener().state_again(whose, state)
 
     def _sealed_records(self, whose: tuple[str, str, str], numbers: tuple[Any, ...]) -> list[tuple[str, str]]:
         version = whose, self._query("format_records_version", ())
-        if self._remembered[0] != version:
-            opened = (
-                self._opener().record_again(whose, stored)
-                for (stored,) in self._query("format_records_sealed", numbers)
-            )
-            self._remembered = version, sorted(record for record in opened if record is not None)
+        _, _, keys = self._remembered
+        if self._sealing is not None:
+            self._sealing.codec.fresh()
+        if self._remembered[0] != version or (keys and self._opener().is_any_gone(keys.values())):
+            opened, keys = [], {}
+            for (stored,) in self._query("format_records_sealed", numbers):
+                record = self._opener().record_again(whose, stored)
+                if record is not None:
+                    opened.append(record)
+                    keys[key_id_of(stored)] = stored
+            self._remembered = version, sorted(opened), keys
         return self._remembered[1]
 
     def _opener(self) -> RowSealing:

@@ -349,7 +349,9 @@ def test_who_was_erased_is_read_as_purged(tmp_path: Path) -> None:
         log.commit()
         with sealed_reader(tmp_path) as reader:
             theirs = [row for row in reader.read(0, 100) if row.user == "bob"]
+            assert reader.format_records("alice", "alice-watch", "fhir", "", 9) == [("name", "id")]
             own_ring(tmp_path).destroy("alice")
+            assert reader.format_records("alice", "alice-watch", "fhir", "", 9) == []
             assert reader.read(0, 100) == theirs
             assert sum(reader.counts().values()) == len([row for row in theirs if not row.op])
             assert reader.counts(user="alice") == {}
