@@ -69,6 +69,8 @@ class Rig:
     postgres: Postgres | None = None
     #: where bridges reach it; 0: at its own port
     postgres_port: int = 0
+    #: a file system of its own for the log's tables
+    disk: Path | None = None
     #: The broker is a RabbitMQ, which speaks 3.1.1 alone.
     rabbitmq: bool = False
     #: Bridges are ``healthsync bridge run``.
@@ -153,7 +155,7 @@ class Rig:
         """
         if self.postgres is not None:
             if name == self.bridges[0][0]:
-                self.postgres.directory(self.root / "server")
+                self.postgres.directory(self.root / "server", disk=self.disk)
             if not any(part for _, part in self.bridges):
                 text = text.replace("[external]", '[external]\nshare = "all"')
             settings = (self.root / "server" / "healthsync.toml").read_text()

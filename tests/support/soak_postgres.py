@@ -9,21 +9,24 @@ import random
 import secrets
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.support.external_bridge import Proxy, Wire
 from tests.support.external_rig import Rig
 from tests.support.postgres import Postgres
-from tests.support.soak.faults import small_disk, until_quiet
+from tests.support.soak.faults import filled, small_disk, until_quiet
 from tests.support.soak.run import Soak, SoakError
 from tests.support.soak.scenario import Outcome, outcome
 
-BALLAST = 64 << 20
 LONGEST_PARTITION_S = 14.0
 """Past 10 s the server ends the session of who leads."""
+SHARED_DISK = "512m"
+"""For the tables of bridges that share a log: what they store in ten minutes is a fraction."""
+QUIET_S = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +44,16 @@ class ServerPlan:
     partitions: int = 0
     #: the rows on the server are sealed
     sealed: bool = False
+    #: no fault begins after so long; 0: all of them do
+    seconds: float = 0
 
-    def faults(self) -> list[str]:
-        """All of them in an order that the seed decides."""
+    def faults(self) -> Iterator[str]:
+        """All of them in an order that the seed decides, while there is time."""
         found = ["kill"] * self.kills + ["server"] * self.server_kills + ["cut"] * self.cuts
         found += ["full"] * self.full_disks + ["partition"] * self.partitions
         random.Random(self.seed).shuffle(found)
-        return found
+        began = time.monotonic()
+        return (each for each in found if not self.seconds or time.monotonic() - began < self.seconds)
 
 
 class Server:
@@ -76,18 +82,8 @@ class Server:
         """The disk of the tables is full for a while: nothing is acknowledged meanwhile."""
         if self._disk is None:
             return
-        ballast = self._disk / "ballast"
-        with ballast.open("wb") as file:
-            try:
-                for _ in range(BALLAST >> 16):
-                    file.write(bytes(1 << 16))
-                    file.flush()
-            except OSError:
-                pass
-        try:
+        with filled(self._disk):
             await until_quiet(soak)
-        finally:
-            ballast.unlink()
         soak.count("disk full")
 
 
@@ -128,7 +124,7 @@ async def soak(plan: ServerPlan, directory: Path, say: Callable[[str], None]) ->
 async def soak_shared(
     plan: ServerPlan, bridges: int, directory: Path, say: Callable[[str], None], *, rabbitmq: bool = False
 ) -> Rig:
-    """The same where so many bridges write one log; no disk is filled.
+    """The same where so many bridges write one log.
 
     They share all messages of a Mosquitto, or each has a part of the users of a ``rabbitmq``.
     """
@@ -137,10 +133,13 @@ async def soak_shared(
     parts = [(name, f"{number}/{bridges}" if rabbitmq else "") for number, name in enumerate(names, 1)]
     async with AsyncExitStack() as stack:
         postgres = stack.enter_context(Postgres())
+        disk: Path | None = postgres.root / "small" if plan.full_disks else None
+        if disk is not None and not stack.enter_context(small_disk(disk, SHARED_DISK)):
+            disk = None
         wire = await stack.enter_async_context(Proxy(postgres.port))
         rig = Rig(
             root=directory, rng=rng, bridges=parts, ordered=False, postgres=postgres, postgres_port=wire.port,
-            rabbitmq=rabbitmq,
+            rabbitmq=rabbitmq, disk=disk,
         )  # fmt: skip
         async with rig.running():
             for number, fault in enumerate(plan.faults(), 1):
@@ -151,6 +150,11 @@ async def soak_shared(
                     await asyncio.sleep(rng.uniform(0.5, LONGEST_PARTITION_S))
                     wire.wire = Wire.WHOLE
                     rig.fault("partition")
+                elif fault == "full":
+                    if disk is not None:
+                        with filled(disk):
+                            await _until_quiet(rig)
+                        rig.fault("disk full")
                 else:
                     await asyncio.sleep(rng.uniform(0, 0.9))
                     await asyncio.to_thread(postgres.kill if fault == "server" else postgres.cut)
@@ -160,6 +164,14 @@ async def soak_shared(
                 say(f"{number} faults, {sum(map(len, rig.acknowledged.values()))} receipted")
         say(f"{rig.check()} stored")
     return rig
+
+
+async def _until_quiet(rig: Rig) -> None:
+    """Return when no receipt has come for a while: no bridge has room."""
+    seen = -1
+    while (now := sum(map(len, rig.acknowledged.values()))) != seen:
+        seen = now
+        await asyncio.sleep(QUIET_S)
 
 
 def main() -> int:
@@ -172,6 +184,7 @@ def main() -> int:
     parser.add_argument("--partitions", type=int, default=0, help="nothing passes to PostgreSQL (default 0; shared)")
     parser.add_argument("--rabbitmq", action="store_true", help="on a RabbitMQ, each with a part of the users")
     parser.add_argument("--sealed", action="store_true", help="the rows on the server are sealed (of one service)")
+    parser.add_argument("--seconds", type=float, default=0, help="no fault begins after so long (default: all do)")
     parser.add_argument("--seed", type=int, help="repeat the random choices of a run")
     asked = parser.parse_args()
     if asked.sealed and asked.bridges > 1:
@@ -182,11 +195,10 @@ def main() -> int:
     say(f"SEED={seed}")
     plan = ServerPlan(
         seed=seed, kills=asked.kills, server_kills=asked.server_kills, cuts=asked.cuts, full_disks=asked.full_disks,
-        partitions=asked.partitions, sealed=asked.sealed,
+        partitions=asked.partitions, sealed=asked.sealed, seconds=asked.seconds,
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="soak-") as directory:
         if asked.bridges > 1:
-            plan = replace(plan, full_disks=0)
             rig = asyncio.run(soak_shared(plan, asked.bridges, Path(directory), say, rabbitmq=asked.rabbitmq))
             for line in [*(f"{name:16} {count}" for name, count in rig.faults.items()), *rig.violations]:
                 say(line)

@@ -34,14 +34,14 @@ async def pause(soak: Soak, seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def small_disk(directory: Path) -> Iterator[bool]:
+def small_disk(directory: Path, size: str = DISK) -> Iterator[bool]:
     """A tmpfs of a few megabytes on ``directory``; false where this process may not mount one."""
     directory.mkdir(parents=True, exist_ok=True)
     mounted = (
         sys.platform == "linux"
         and os.geteuid() == 0
         and subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=700", "tmpfs", str(directory)],
+            ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(directory)],
             capture_output=True,
             check=False,
         ).returncode
@@ -52,6 +52,20 @@ def small_disk(directory: Path) -> Iterator[bool]:
     finally:
         if mounted:
             subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+@contextlib.contextmanager
+def filled(disk: Path) -> Iterator[None]:
+    """No room is left on ``disk``, which is a small one."""
+    ballast = disk / "ballast"
+    with ballast.open("wb") as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1 << 16))
+            file.flush()
+    try:
+        yield
+    finally:
+        ballast.unlink()
 
 
 async def fill_disk(soak: Soak, *, mounted: bool) -> str:
