@@ -8,7 +8,7 @@ import shutil
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -54,18 +54,18 @@ def port(address: str) -> int:
 @pytest.fixture
 async def balanced(house: House, tmp_path: Path) -> AsyncIterator[dict[str, int]]:
     """HAProxy before the house."""
-    for each in _haproxy():
-        path, ports = configured(tmp_path, port(house.ready.mqtts), port(house.ready.wss))
-        with child.started([each, "-q", "-db", "-f", str(path)]) as process:
-            await asyncio.to_thread(wait_listening, ports["mqtts"], process)
-            yield ports
+    path, ports = configured(tmp_path, port(house.ready.mqtts), port(house.ready.wss))
+    with child.started([haproxy(), "-q", "-db", "-f", str(path)]) as process:
+        await asyncio.to_thread(wait_listening, ports["mqtts"], process)
+        yield ports
 
 
-def _haproxy() -> Iterator[str]:
+def haproxy() -> str:
+    """Debian's."""
     found = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
     if found is None:
         pytest.skip("haproxy is not installed: scripts/test installs it where it can")
-    yield found
+    return found
 
 
 async def arrive(house: House, name: str, at: int, source: str) -> Peer:
@@ -172,7 +172,7 @@ async def test_a_plain_listener_takes_no_header(house: House) -> None:
 @pytest.mark.real_server
 def test_the_page_is_typed(tmp_path: Path) -> None:
     """Its settings and its configuration, with the ports of this machine, as processes of their own."""
-    (program,) = _haproxy()
+    program = haproxy()
     data = tmp_path / "data"
     data.mkdir(mode=0o700)
     (settings,) = (block for block in blocks(PAGE) if block.language == "toml")
@@ -262,7 +262,7 @@ def _behind(configuration: str, settings: dict[str, str], directory: Path) -> li
     with gateway_here(data, **settings) as here:
         at, config = free_port(), directory / "http.cfg"
         config.write_text(configuration.format(port=at, balancer=BALANCER, gateway=port(here.web.url)))
-        (found,) = _haproxy()
+        found = haproxy()
         with child.started([found, "-q", "-db", "-f", str(config)]) as process:
             wait_listening(at, process)
             answers = []
