@@ -7,7 +7,7 @@ While it has that lock nobody else changes anything, so nothing of the log is he
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import blake2b
@@ -496,7 +496,7 @@ class PostgresEventLog:
                 new_types.setdefault(user, set()).add(kind)
         if rows:
             users = {row[8] for row in rows}
-            self._write(connection, rows, stored, superseded, Moves(users, persons, new_types))
+            self._write(connection, rows, stored, latest.keys(), superseded, Moves(users, persons, new_types))
             self._staged_head += len(rows)
             self._staged_last = LastPlace(self._staged_head, rows[-1][7], received_us)
         return seqs
@@ -529,23 +529,30 @@ class PostgresEventLog:
             raise KeyUnavailableError("a row of the event log is sealed, and its keys are not given")
         return self._sealing.opened(row)
 
-    def _write(
+    def _write(  # noqa: PLR0917  # what was looked up for them, and what comes of it
         self,
         connection: Connection,
         rows: Sequence[tuple[Any, ...]],
         stored: dict[bytes, tuple[int, int]],
+        known: Container[bytes],
         superseded: Sequence[tuple[int, int]],
         moves: Moves,
     ) -> None:
-        seqs, ranks = zip(*stored.values(), strict=True) if stored else ((), ())
         with connection.pipeline():
-            identities = DigestArray.of(list(stored)), BigintArray.of(seqs), BigintArray.of(ranks)
-            kept = asked(connection, _SQL["keep_identities"], identities)
+            # Under the lock nobody adds one in between: an upsert would look for each again, and write it twice.
+            kept = [
+                _write_identities(connection, statement, some)
+                for statement, some in (
+                    ("add_identities", [each for each in stored.items() if each[0] not in known]),
+                    ("move_identities", [each for each in stored.items() if each[0] in known]),
+                )
+                if some
+            ]
             if superseded:
                 older, newer = zip(*superseded, strict=True)
                 asked(connection, _SQL["supersede"], (BigintArray.of(older), BigintArray.of(newer)))
             self._write_persons(connection, moves)
-        if kept.rowcount != len(stored):
+        if sum(each.rowcount for each in kept) != len(stored):
             raise DefectError(
                 "a newer row of an id is in the event log than the one that was there under the lock",
                 hint="nothing was acknowledged; report it with the log",
@@ -641,6 +648,14 @@ def _held_by(
         return there.get(before[0])
     _, _, start_us, end_us, _, version, op, _, _, _, _, kind, _, body = rows[before[0] - first]
     return Held(kind, version, op, start_us, end_us, body)
+
+
+def _write_identities(
+    connection: Connection, statement: str, identities: Sequence[tuple[bytes, tuple[int, int]]]
+) -> psycopg.Cursor[Any]:
+    digests, places = zip(*identities, strict=True)
+    seqs, ranks = zip(*places, strict=True)
+    return asked(connection, _SQL[statement], (DigestArray.of(digests), BigintArray.of(seqs), BigintArray.of(ranks)))
 
 
 def _erase(connection: Connection, user: str, seqs: list[int]) -> None:

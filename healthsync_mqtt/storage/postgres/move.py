@@ -49,6 +49,7 @@ class PostgresMovingLog(PostgresEventLog):
             latest = {
                 bytes(each): seq for each, seq, _ in fetch(connection, _SQL["known"], (DigestArray.of(list(asked)),))
             }
+            known = set(latest)
             written: list[tuple[Any, ...]] = []
             stored: dict[bytes, tuple[int, int]] = {}
             superseded: list[tuple[int, int]] = []
@@ -72,7 +73,7 @@ class PostgresMovingLog(PostgresEventLog):
                         row.user, row.device, row.provider, row.type, row.id, row.body,
                     )
                 )  # fmt: skip
-            self._write(connection, written, stored, superseded, Moves(users, persons, new_types))
+            self._write(connection, written, stored, known, superseded, Moves(users, persons, new_types))
             self._staged_last = LastPlace(rows[-1].seq, identities[-1], rows[-1].received_us)
 
     def adopt_position(self, user: str, position: int) -> None:

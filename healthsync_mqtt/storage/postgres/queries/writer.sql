@@ -33,9 +33,13 @@ SELECT username, position, array_to_string(types, ' ') FROM person WHERE usernam
 -- name: position
 SELECT position FROM person WHERE username = %s
 
--- name: keep_identities
-INSERT INTO identity AS i (identity, seq, rank) SELECT * FROM unnest(%s::bytea[], %s::bigint[], %s::bigint[])
-ON CONFLICT (identity) DO UPDATE SET seq = excluded.seq, rank = excluded.rank WHERE i.rank < excluded.rank
+-- name: add_identities
+INSERT INTO identity (identity, seq, rank) SELECT * FROM unnest(%s::bytea[], %s::bigint[], %s::bigint[])
+
+-- name: move_identities
+UPDATE identity AS i SET seq = moved.seq, rank = moved.rank
+FROM unnest(%s::bytea[], %s::bigint[], %s::bigint[]) AS moved (identity, seq, rank)
+WHERE i.identity = moved.identity AND i.rank < moved.rank
 
 -- name: append
 COPY log (seq, position, start_us, end_us, received_us, version, op, identity, username, device, provider, type, id, body)
