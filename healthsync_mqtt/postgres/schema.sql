@@ -1,3 +1,7 @@
+-- name: there
+SELECT true FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = {} AND c.relname = 'schema_version'
+
 -- name: version
 SELECT version FROM schema_version
 

@@ -13,12 +13,14 @@ from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.keys.opening import ring_made_if_missing
 from healthsync_mqtt.postgres.connection import ServerPlace
 from healthsync_mqtt.storage.postgres import counts
+from healthsync_mqtt.storage.postgres.connection import _SCHEMA_LOCK
 from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerBusyError, ServerGoneError, ServerUnsafeError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.testing.log_contract import EventLogContract, Store
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
+from tests.support.patience import wait_until
 from tests.support.postgres import PASSWORD, Postgres, installed
 from tests.unit.storage.sealed import codec
 
@@ -97,6 +99,28 @@ def test_two_writers_share_one_order_and_store_each_event_once(server: Postgres)
     for user in {row.user for row in rows}:
         own = [row.position for row in rows if row.user == user]
         assert own == list(range(1, len(own) + 1)), "a user's events have one order"
+
+
+def test_bridges_that_start_together_make_the_schema_once(server: Postgres) -> None:
+    """All have looked, and found none, before the first may make it; the second called what it found a defect."""
+    place = server.place()
+    opened: list[str] = []
+
+    def start() -> None:
+        with PostgresEventLog.open(place) as log:
+            opened.append(log.epoch)
+
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    bridges = [threading.Thread(target=start) for _ in range(3)]
+    with psycopg.connect(server.url, autocommit=True) as first:
+        first.execute("SELECT pg_advisory_lock(%s)", (_SCHEMA_LOCK,))
+        for each in bridges:
+            each.start()
+        wait_until(lambda: first.execute(waiting).fetchall() == [(3,)], "the bridges at the lock")
+    for each in bridges:
+        each.join()
+    assert len(opened) == 3
+    assert len(set(opened)) == 1
 
 
 def test_a_position_counts_what_another_bridge_wrote(server: Postgres) -> None:
