@@ -6,15 +6,19 @@ secrets=${SECRETS:-/secrets}
 
 # Only containers that mount this volume can read it; each has an account of its own, so the files are readable to all.
 umask 022
-for name in influx-token influx-password grafana-password; do
+names="influx-token influx-password grafana-password"
+[ "${1:-}" != postgres ] || names="$names postgres-password"
+for name in $names; do
     [ -s "$secrets/$name" ] ||
         python3 -c 'import secrets; print(secrets.token_hex(24), end="")' >"$secrets/$name.new"
     [ ! -e "$secrets/$name.new" ] || mv "$secrets/$name.new" "$secrets/$name"
 done
 
-# The same token for our own account, as private as the service wants it.
+# The same for our own account, as private as the service wants it.
 umask 077
+mkdir -p "$data"
 cat "$secrets/influx-token" >"$data/influx.token"
+[ "${1:-}" != postgres ] || cat "$secrets/postgres-password" >"$data/postgres.secret"
 healthsync sink show influxdb --json >/dev/null 2>&1 ||
     healthsync sink add influxdb http://influxdb:8086 --org healthsync --bucket health \
         --token-file "$data/influx.token" --no-test

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from healthsync_mqtt.broker.external.identities import bridge_client_id
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.model.principal import Principal
@@ -83,6 +84,21 @@ async def test_an_event_is_stored_receipted_and_republished(broker: RabbitMq, br
         await reader.hear(until=b"rabbit", seconds=PATIENCE_S)
         assert json.loads(watch.messages[0].payload)["stored"] == ["rabbit"]
         assert json.loads(reader.messages[0].payload)["user_id"] == "alice"
+
+
+async def test_sessions_end_when_the_setting_says_and_no_release_is_kept_from_starting(
+    broker: RabbitMq, bridge: BridgeProcess
+) -> None:
+    queues = broker.management().call("GET", "/api/queues?columns=name,arguments")
+    limit = broker.settings.limits.session_expiry_s
+    # One of a session that ends with its connection has none.
+    found = {each["arguments"].get("x-expires") for each in queues if bridge_client_id("main") in each["name"]}
+    assert found - {None} == {limit * 1000}
+    advanced = (broker.directory / "advanced.config").read_text()
+    assert f"{{max_session_expiry_interval_seconds, {limit:.0f}}}" in advanced, "the word of 3.13 and later"
+    conf = (broker.directory / "rabbitmq.conf").read_text()
+    assert "subscription_ttl" not in conf, "3.13 refuses it"
+    assert "session_expiry" not in conf, "3.12 refuses it"
 
 
 async def test_the_second_user_is_out_of_reach(broker: RabbitMq, bridge: BridgeProcess) -> None:

@@ -33,6 +33,22 @@ def installed() -> bool:
     return SERVER.exists() and shutil.which("epmd") is not None
 
 
+def node(root: Path) -> dict[str, str]:
+    """The environment of a node of its own, with its state under ``root``, and of the tools that ask it."""
+    (root / "home").mkdir(exist_ok=True)
+    return {
+        "ERL_EPMD_PORT": str(free_port()),
+        "RABBITMQ_DIST_PORT": str(free_port()),
+        "HOME": str(root / "home"),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODENAME": f"hs{secrets.token_hex(4)}@localhost",
+        "RABBITMQ_MNESIA_BASE": str(root / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(root / "log"),
+        "RABBITMQ_PID_FILE": str(root / "rabbit.pid"),
+        "ERL_CRASH_DUMP": str(root / "erl_crash.dump"),
+    }
+
+
 class RabbitMq(Mosquitto):
     """As Mosquitto: a broker and the data directory of its bridge; tokens are passwords here."""
 
@@ -43,10 +59,7 @@ class RabbitMq(Mosquitto):
         self.hooks_port, self.management_port = free_port(), free_port()
         self.hooks: subprocess.Popen[str] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
-        self._home = root / "home"
-        self._home.mkdir(exist_ok=True)
-        self._name = f"hs{secrets.token_hex(4)}@localhost"
-        self._ports = {"ERL_EPMD_PORT": str(free_port()), "RABBITMQ_DIST_PORT": str(free_port())}
+        self._node = node(root)
         for name in (*(each.client_id for each in OWN), *map(bridge_client_id, self.bridges)):
             self.store.ensure(name)
 
@@ -73,17 +86,11 @@ class RabbitMq(Mosquitto):
         self.start_hooks()
         env = (
             os.environ
-            | self._ports
+            | self._node
             | {
-                "HOME": str(self._home),
-                "ERL_EPMD_ADDRESS": "127.0.0.1",
-                "RABBITMQ_NODENAME": self._name,
-                "RABBITMQ_MNESIA_BASE": str(self.root / "mnesia"),
-                "RABBITMQ_LOG_BASE": str(self.root / "log"),
                 "RABBITMQ_CONFIG_FILE": str(config.with_suffix("")),
+                "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.directory / "advanced.config"),
                 "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.directory / "enabled_plugins"),
-                "RABBITMQ_PID_FILE": str(self.root / "rabbit.pid"),
-                "ERL_CRASH_DUMP": str(self.root / "erl_crash.dump"),
             }
         )
         epmd = shutil.which("epmd") or "epmd"

@@ -55,7 +55,7 @@ def waits_for_setup(services: dict[str, Any], service: dict[str, Any]) -> bool:
 def test_a_compose_file_names_volumes_services_commands_and_settings_that_exist(path: Path) -> None:
     document = yaml.safe_load(path.read_text())
     services = document["services"]
-    keys = {setting.key for setting in Settings().describe()}
+    keys = {"data", *(setting.key for setting in Settings().describe())}
     for service in services.values():
         assert set(service.get("depends_on", [])) <= set(services)
         for volume in service.get("volumes", []):
@@ -66,7 +66,7 @@ def test_a_compose_file_names_volumes_services_commands_and_settings_that_exist(
                 assert name.removeprefix(ENV_PREFIX).lower().replace("__", ".") in keys
         if service.get("image") == "healthsync-mqtt" and "entrypoint" not in service:
             check_command(service["command"])
-        assert ":latest" not in service["image"]
+        assert re.fullmatch(r"healthsync-mqtt|[\w./-]+:v?\d[\w.-]*", service["image"]), "a release, and not the newest"
     assert "profiles" not in services["setup"], "it runs by itself, before the others"
     waits = {name for name, service in services.items() if waits_for_setup(services, service)}
     assert waits == services.keys() - {"setup"}
