@@ -38,9 +38,10 @@ def work_of(each: WaitingDelivery) -> int:
 class _Line:
     """Deliveries that stay in their order, because of their source or their user."""
 
-    __slots__ = ("keys", "waiting")
+    __slots__ = ("keys", "spent", "waiting")
 
     def __init__(self) -> None:
+        self.spent = 0
         self.keys: list[object] = []
         self.waiting: deque[WaitingDelivery] = deque()
 
@@ -145,21 +146,24 @@ class Backlog:
             self._long[key] = deque(each if isinstance(each, Instalments) else changed(each) for each in line)
         self._held_long = sum(each.size for line in self._long.values() for each in line)
 
-    def take(self, work: int, size: int, part: int = 1) -> list[WaitingDelivery]:
+    def take(self, work: int, size: int, part: int = 1, of_one: int | None = None) -> list[WaitingDelivery]:
         """What the next commit has: no further delivery once it is so much work or so many bytes, at least one.
 
-        A part of a long message, of at most ``part`` events, is the last of them; 0: there is to be none.
+        Of no user more than about ``of_one``, where that is said. A part of a long message, of at most ``part`` events,
+        is the last of them; 0: there is to be none.
         """
         self._parted = bool(self._long) and part > 0 and not (self._parted and self._waiting)
         if self._parted:
             return self._of_long(work, part)
         if self._work > work:
-            return self._fairly(work, size)
+            return self._fairly(work, size, of_one or work)
         self._served.clear()
         if self._work > MUCH and not self._little and (few := _few(self._waiting, shared=self.shared)):
             self._little = True
             return self._only(few, size)
         self._little = False
+        if of_one is not None and self._work > of_one:
+            return self._only(self._some_of_each(of_one), size)
         taken: list[WaitingDelivery] = []
         if self._held <= size:
             taken += self._waiting
@@ -183,8 +187,26 @@ class Backlog:
             taken.append(each)
             held += each.size
         chosen = set(map(id, taken))
-        self._use([each for each in self._waiting if id(each) not in chosen])
+        self._waiting = deque(each for each in self._waiting if id(each) not in chosen)
+        self._work -= sum(map(work_of, taken))
+        self._held -= held
         return taken
+
+    def _some_of_each(self, most: int) -> list[WaitingDelivery]:
+        """The first of each user, no more of one that has so much work; what its source sent behind them waits, too."""
+        spent: Counter[str] = Counter()
+        behind: set[object] = set()
+        some: list[WaitingDelivery] = []
+        for each in self._waiting:
+            user = _user_of(each)
+            if spent[user] >= most:
+                behind.add(self._line(each.delivery))
+            elif not behind or self._line(each.delivery) not in behind:
+                spent[user] += work_of(each)
+                some.append(each)
+            else:
+                spent[user] = most
+        return some
 
     def _use(self, waiting: Iterable[WaitingDelivery]) -> None:
         """These wait, and long messages."""
@@ -219,7 +241,7 @@ class Backlog:
                 self.append(each)
         return taken
 
-    def _fairly(self, work: int, size: int) -> list[WaitingDelivery]:
+    def _fairly(self, work: int, size: int, of_one: int) -> list[WaitingDelivery]:
         self._commits += 1
         front = [self._waiting.popleft() for _ in range(min(_SCAN, len(self._waiting)))]
         lines = sorted(
@@ -249,8 +271,8 @@ class Backlog:
         while ring and spent < work and held < size:
             line = ring.popleft()
             self._served[line.waiting[0].delivery.origin.user] = self._commits
-            pick(line)
-            if line.waiting:
+            line.spent += pick(line)
+            if line.waiting and line.spent < of_one:
                 ring.append(line)
         self._work -= spent
         self._held -= held

@@ -24,7 +24,7 @@ from bridge.decoder.long_messages import LongMessages
 from bridge.decoder.process import ReaderProcess
 from bridge.departed import Departed, is_droppable
 from bridge.folds import Folds
-from bridge.group import GROUP_BYTES, GROUP_EVENTS, Group, Instalments, Portion, WaitingDelivery, waiting_for
+from bridge.group import GROUP_BYTES, GROUP_EVENTS, PORTION, Group, Instalments, Portion, WaitingDelivery, waiting_for
 from bridge.locked_deliveries import LockedOut
 from bridge.pace import Pace
 from bridge.ports import UNSENT_FIX, Chore, Chores, Commit, CommitObserver, Outlet
@@ -56,6 +56,10 @@ LONE_PART_EVENTS: Final = 500
 """The same where nobody else sends: each commit waits for the disk, so large parts are stored in half of the time."""
 _AHEAD: Final = 2 * GROUP_EVENTS
 """Work of commits that waits before no more is read of who has much, or decoded: it would only take time from them."""
+_OF_ONE: Final = 2 * PORTION
+"""Work of one user in a commit while others come who have little: they wait for all of it, and what the index costs."""
+_COMPANY: Final = 8
+"""Commits for which others may still come who have little, after one beside which somebody had."""
 _RETRY_FIRST_S = 0.1
 _RETRY_MOST_S = 5.0
 _LOCKED_OUT_S = 1.0
@@ -158,6 +162,8 @@ class Pipeline:
         self._retry_s = _RETRY_FIRST_S
         self._commit_from: float | None = None
         self._pace = Pace()
+        #: commits for which somebody may still come who has little
+        self._company = 0
         self._resting: asyncio.TimerHandle | None = None
         #: whether a group is being written that takes several rounds of the loop
         self.writing = False
@@ -294,7 +300,7 @@ class Pipeline:
             if more:
                 source.charge(more)
         self._counters.received += decoded.total
-        if form != OWN_FORM and decoded.total > PART_EVENTS:
+        if _in_parts(delivery, decoded):
             self._waiting.append_long(Instalments(delivery, decoded, chore))
         else:
             if form != OWN_FORM:
@@ -314,14 +320,14 @@ class Pipeline:
     def _take_one(self, delivery: Delivery, decoded: Decoded, chore: Chore | None = None) -> None:
         held_before = self._waiting.held
         self._take(delivery, decoded, self._clock_us(), chore)
-        self._count_in(delivery.source, delivery.origin.user, held_before)
+        self._count_in(delivery.source, delivery.origin.user, held_before, in_parts=_in_parts(delivery, decoded))
         self._schedule()
 
-    def _count_in(self, source: Source, user: str, held_before: int) -> int:
+    def _count_in(self, source: Source, user: str, held_before: int, *, in_parts: bool = False) -> int:
         """Count what was queued of a source and user since so many bytes were; how many are now."""
         held = self._waiting.held
         if held != held_before:
-            self._pressure.add(source, user, held - held_before, decoded=True)
+            self._pressure.add(source, user, held - held_before, decoded=True, in_parts=in_parts)
             if self._written_apart and user not in self._written_apart and self._pressure.is_little(user):
                 self._hasty = True
         return held
@@ -417,7 +423,9 @@ class Pipeline:
     def _next_group(self) -> Group:
         """As many deliveries as a commit may have and at least one or a part of one, and every chore."""
         most = self._part_events() if self._waiting.long_work and not self._rests() else 0
-        chores, group = self._chores.take(), self._waiting.take(GROUP_EVENTS, GROUP_BYTES, most)
+        self._company = _COMPANY if self._pressure.uneven else max(0, self._company - 1)
+        of_one = _OF_ONE if self._company else None
+        chores, group = self._chores.take(), self._waiting.take(GROUP_EVENTS, GROUP_BYTES, most, of_one)
         if self._departed:
             group = self._without_departed(group)
         chores += [chore for _, _, _, chore, _ in group if chore is not None]
@@ -441,7 +449,6 @@ class Pipeline:
         self._counters.messages_failed += len(nothing) + len(undecoded)
         if beyond:
             log.warning("bridge.refusals_dropped", connections=len(beyond), messages=len(nothing) + len(undecoded))
-        self._departed.keep(self._waits)
         return kept
 
     def _attempt(self) -> None:
@@ -578,6 +585,8 @@ class Pipeline:
                 self._pace.stored(self._loop.time() - self._began, self._loop.time())
             told = _whole(group)
             self._count(group, told)
+            if self._departed:
+                self._departed.keep(self._waits)
             acknowledge(told, self._journal.epoch, self._journal.position)
             self._tell(told, group.refused)
             for chore in group.chores:
@@ -651,6 +660,12 @@ class Pipeline:
         """They wait no more: one count for all in a row of a source and user."""
         if not waiting:
             return
+        part = waiting[-1]
+        if part.of is not None:
+            self._pressure.less(part.delivery.source, part.delivery.origin.user, part.size, decoded=True, in_parts=True)
+            waiting = waiting[:-1]
+        if not waiting:
+            return
         source, origin, held = waiting[0].delivery.source, waiting[0].delivery.origin, 0
         for delivery, _, size, _, _ in waiting:
             if delivery[2] is not origin or delivery[0] is not source:
@@ -686,6 +701,11 @@ class Pipeline:
             topic = self._registry.build("receipts", user=addressee.user, device=addressee.device)
             self._receipt_topics[addressee] = topic
         return topic
+
+
+def _in_parts(delivery: Delivery, decoded: Decoded) -> bool:
+    """Whether it is stored in parts, with commits of others between them."""
+    return delivery.form != OWN_FORM and decoded.total > PART_EVENTS
 
 
 def _whole(group: Group) -> list[Outcome]:

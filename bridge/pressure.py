@@ -2,8 +2,9 @@
 
 A source has a share: what one commit takes. When all together hold more than the limit, only users of whom little waits
 are read on, out of a reserve; so those who fill the backlog hold nobody up who sends little. The same where what waits
-is more than two commits, in however few bytes: to read on would only take time from them. A user is counted over all
-connections: coming back with a new one changes nothing.
+is more than two commits, in however few bytes: to read on would only take time from them. And while somebody waits of
+whom little does, those are not read of whom there is plenty for a commit: each message that is decoded meanwhile takes
+time from that one's commit. A user is counted over all connections: coming back with a new one changes nothing.
 """
 
 from typing import Final, NamedTuple
@@ -15,6 +16,8 @@ LITTLE: Final = 512
 """Of a user little waits up to one so-many-th of the limit."""
 RESERVE: Final = 4
 """One so-many-th of the limit is for users of whom little waits, when all together are over it."""
+PLENTY: Final = 64
+"""Of a user plenty waits, decoded, above one so-many-th of the limit: some 2,500 events."""
 
 
 class _Held(NamedTuple):
@@ -32,6 +35,8 @@ class Pressure:
         self._share = min(limit, GROUP_BYTES)
         self._sources: dict[Source, _Held] = {}
         self._users: dict[str, int] = {}
+        #: of these what is decoded, and not stored in parts
+        self._decoded_of: dict[str, int] = {}
         #: bytes of those users of whom little waits
         self._little = 0
         #: over the limit, and not at half of it yet
@@ -47,17 +52,18 @@ class Pressure:
         #: bytes of everybody
         self.size = 0
 
-    def add(self, source: Source, user: str, size: int, *, decoded: bool) -> None:
-        """So many bytes wait from now on."""
+    def add(self, source: Source, user: str, size: int, *, decoded: bool, in_parts: bool = False) -> None:
+        """So many bytes wait from now on. ``in_parts``: they are stored so, and hold up nobody else of the user."""
         held = self._sources.get(source, _Held())
         more = size if decoded else 0
         self._sources[source] = _Held(held.size + size, held.decoded + more)
         self._change(user, size)
         self._decoded += more
+        self._change_plenty(user, 0 if in_parts else more)
         self.size += size
         self._full = self._full or self.size > self._limit
 
-    def less(self, source: Source, user: str, size: int, *, decoded: bool) -> None:
+    def less(self, source: Source, user: str, size: int, *, decoded: bool, in_parts: bool = False) -> None:
         """So many bytes wait no more."""
         held = self._sources.pop(source)
         less = size if decoded else 0
@@ -65,13 +71,17 @@ class Pressure:
             self._sources[source] = _Held(held.size - size, held.decoded - less)
         if source in self._waiting:
             self._perhaps[source] = None
+        uneven, plenty = self.uneven, self._has_plenty(user)
         self._decoded -= less
+        self._change_plenty(user, 0 if in_parts else -less)
         self.size -= size
         if self._full and self.size <= self._limit // 2:
             self._full = False
             self._perhaps.update(dict.fromkeys(self._waiting))
         self._change(user, -size)
-        if user in self._of_user and self.is_little(user):
+        if uneven and not self.uneven:
+            self._perhaps.update(dict.fromkeys(self._waiting))
+        if user in self._of_user and (self.is_little(user) or (plenty and not self._has_plenty(user))):
             self._perhaps.update(self._of_user[user])
 
     def ahead(self, *, much: bool) -> None:
@@ -82,8 +92,10 @@ class Pressure:
 
     def room(self, delivery: Delivery) -> bool:
         """Whether a delivery that waits undecoded may be decoded: it takes more memory then."""
-        held = self._sources.get(delivery.source, _Held())
-        return held.decoded <= self._share and (self._decoded <= self._limit or self.is_little(delivery.origin.user))
+        held, user = self._sources.get(delivery.source, _Held()), delivery.origin.user
+        if self._has_plenty(user):
+            return False
+        return held.decoded <= self._share and (self._decoded <= self._limit or self.is_little(user))
 
     def hold(self, source: Source, user: str | None) -> bool:
         """Whether the source is to read no more; then ``freed`` names it some time."""
@@ -133,11 +145,20 @@ class Pressure:
 
     def _is_behind(self, user: str | None) -> bool:
         """Whether all together hold so much that this user waits for it."""
-        if self._ahead and user is not None and not self.is_little(user):
+        if user is not None and (self._has_plenty(user) or (self._ahead and not self.is_little(user))):
             return True
         if not self._full:
             return False
         return user is None or not self.is_little(user) or self._little > self._limit // RESERVE
+
+    def _has_plenty(self, user: str) -> bool:
+        """Whether enough of the user is decoded while somebody waits of whom little does."""
+        return self._decoded_of.get(user, 0) > self._limit // PLENTY and self.uneven
+
+    def _change_plenty(self, user: str, size: int) -> None:
+        after = self._decoded_of.pop(user, 0) + size
+        if after:
+            self._decoded_of[user] = after
 
     def _change(self, user: str, size: int) -> None:
         before = self._users.pop(user, 0)

@@ -9,6 +9,8 @@ from typing import Final
 STATED: Final[dict[str, str]] = {
     "commit.work": "bridge.group:GROUP_EVENTS",
     "commit.ahead": "bridge.pipeline:_AHEAD",
+    "commit.of_one": "bridge.pipeline:_OF_ONE",
+    "commit.of_one.after": "bridge.pipeline:_COMPANY",
     "departed.refused": "bridge.departed:MOST_REFUSED",
     "departed.work": "healthsync_mqtt.broker.embedded.connection:_LEFT_BEHIND",
     "commit.portion": "bridge.group:PORTION",

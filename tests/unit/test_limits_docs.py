@@ -67,6 +67,7 @@ def fixed() -> dict[str, float]:
         "connection.last_words_ms": wire._GONE_S * 1_000,
         "backlog.reserve": LimitSettings().backlog_bytes // pressure.RESERVE,
         "backlog.little": LimitSettings().backlog_bytes // pressure.LITTLE,
+        "backlog.plenty": LimitSettings().backlog_bytes // pressure.PLENTY,
         "skipped_packet": connection.SKIP * LimitSettings().max_packet,
         "write_buffer": 65_536,  # asyncio's and uvloop's high-water mark
     }

@@ -144,10 +144,9 @@ class ConsentBook:
             users = self._tables.column(str, _SQL["users_since"], self._read_to) if self._read_to else [ERASED]
             if ERASED not in users:
                 return Fetched(newest, [], [line for user in users for line in self.history(user)], whole=False)
-            # Most users have decided once for a purpose, about everything: those need no history.
-            others = self._tables.column(str, _SQL["users_not_plain"])
+            plain, others = _plain(self._tables.tuples(_SQL["everybody"]))
             decisions = [line for user in others for line in self.history(user)]
-            return Fetched(newest, self._tables.tuples(_SQL["plain"]), decisions, whole=True)
+            return Fetched(newest, plain, decisions, whole=True)
 
     def settled(self, fetched: Fetched) -> Permissions:
         """The permissions that follow from it; outside of any reading."""
@@ -209,6 +208,22 @@ def _decision(
         text_version=text_version,
         recorded_by=recorded_by,
     )
+
+
+def _plain(decided: Sequence[tuple[Any, ...]]) -> tuple[Sequence[tuple[Any, ...]], set[str]]:
+    """What those decided who did so once for a purpose, about everything: most users do. And whose history is needed.
+
+    Not in SQL: to sort everybody's decisions by user and purpose takes four times as long.
+    """
+    once: dict[tuple[str, str], tuple[Any, ...]] = {}
+    others: set[str] = set()
+    for user_id, purpose, since_us, until_us, everything in decided:
+        key = user_id, purpose
+        if everything and key not in once:
+            once[key] = user_id, purpose, since_us, until_us
+        else:
+            others.add(user_id)
+    return [row for row in once.values() if row[0] not in others], others
 
 
 def _columns(decision: ConsentDecision) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class KeyCodec:
 
     def decode(self, user: str, stored: bytes, place: bytes) -> bytes:
         """See ``port.BodyCodec.decode``."""
-        return self._at_hand().key_of(user, stored).open(stored, place)
+        return self._at_hand().open(user, stored, place)
 
     def is_gone(self, stored: bytes) -> bool:
         """See ``port.BodyCodec.is_gone``."""

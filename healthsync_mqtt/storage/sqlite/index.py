@@ -33,6 +33,9 @@ class Tuning:
 
     #: Rows in the dictionary before they become a block and a run; two commits in so many rows are some 2 ms slower.
     rows_per_block: int = 2048
+    #: A commit of less than one so-many-th of them leaves what is due to the next of more, so many commits after one.
+    few_per_block: int = 40
+    commits_left: int = 8
     #: Commits between two blocks of an older log that are put on their shelves.
     commits_per_old_block: int = 16
     #: Rows that a commit looks through for what they hold, of blocks where that is not known: some 2 ms.

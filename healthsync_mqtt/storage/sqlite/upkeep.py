@@ -3,7 +3,8 @@
 Everything runs inside the commit's transaction and is mostly one SQL statement, so the interpreter is free meanwhile.
 A failed commit undoes it; the index is then read again from what is committed. What many rows cost at once is spread:
 the filter takes each commit's rows, and of a full dictionary one commit makes the run and a later one the block, with
-rows of others between them: whoever waits for the one seldom waits for both.
+rows of others between them: whoever waits for the one seldom waits for both. And a commit of few rows leaves what is
+due to the next of many, where there was one right before: that of one event would have what a flood's commits owe.
 """
 
 from itertools import islice
@@ -26,6 +27,8 @@ class Upkeep:
         self._sketches = sketches
         self._tuning = index.tuning
         self._credit = 0
+        #: Commits of few rows since one of many.
+        self._few = self._tuning.commits_left
         self._saving: tuple[Filter, int, int] | None = None
         #: The filter that was added to last, and how many of the dictionary are in it.
         self._fed: Filter | None = None
@@ -69,8 +72,26 @@ class Upkeep:
         True when the dictionary has become a run, and can be ``emptied`` once the transaction is committed.
         """
         self._feed_filter()
-        flushed = False
         self._since_run += staged_rows
+        flushed = not self._leaves_work(staged_rows) and self._do_what_is_due(staged_rows, head)
+        self._credit += staged_rows
+        while self._credit >= self._tuning.rows_per_step:
+            self._credit -= self._tuning.rows_per_step
+            saved, merged = self._save_part(), self._merge_step()
+            if not saved and not merged:
+                self._credit = 0
+        return flushed
+
+    def _leaves_work(self, staged_rows: int) -> bool:
+        """Whether a commit of so many rows leaves what is due to one that has more, or none: of duplicates, mostly."""
+        if staged_rows * self._tuning.few_per_block >= self._tuning.rows_per_block or not staged_rows:
+            self._few = 0
+            return False
+        self._few += 1
+        return self._few <= self._tuning.commits_left
+
+    def _do_what_is_due(self, staged_rows: int, head: int) -> bool:
+        flushed = False
         if self._blockless:
             if self._since_run >= self._tuning.rows_per_step:
                 self._add_block()
@@ -85,12 +106,6 @@ class Upkeep:
             shelved = self._shelve_old()
             self._old_blocks = count_old_block(self._connection, self._index.indexed_through) or shelved
         self._sketches.step()
-        self._credit += staged_rows
-        while self._credit >= self._tuning.rows_per_step:
-            self._credit -= self._tuning.rows_per_step
-            saved, merged = self._save_part(), self._merge_step()
-            if not saved and not merged:
-                self._credit = 0
         return flushed
 
     def _feed_filter(self) -> None:

@@ -130,15 +130,37 @@ def test_a_commit_is_bounded_in_refused_events_too() -> None:
 EVENTS = st.integers(1, 20) | st.integers(1, 400)
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), EVENTS), max_size=60), st.integers(0, 9))
-def test_what_is_of_one_source_or_one_user_keeps_its_order(came: list[tuple[int, int, int]], between: int) -> None:
+def test_of_one_user_a_commit_has_no_more_than_is_asked_for_and_others_fill_it() -> None:
+    backlog = Backlog()
+    for n in range(3):
+        for user in ("mallory", "carol", "dave"):
+            backlog.append(waiting(user, 100, name=n))
+    first = backlog.take(MOST, 10**9, of_one=150)
+    assert [(each.delivery.origin.user, each.delivery.token) for each in first] == [
+        (user, n) for n in range(2) for user in ("mallory", "carol", "dave")
+    ]
+    assert backlog.work == 300
+    assert len(backlog.take(MOST, 10**9, of_one=300)) == 3, "it is no more than that of all of them"
+    assert (backlog.work, backlog.held, bool(backlog)) == (0, 0, False)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), EVENTS), max_size=60),
+    st.integers(0, 9),
+    st.none() | st.integers(1, 2 * MOST),
+)
+def test_what_is_of_one_source_or_one_user_keeps_its_order(
+    came: list[tuple[int, int, int]], between: int, of_one: int | None
+) -> None:
     backlog = Backlog()
     taken: list[WaitingDelivery] = []
     for number, (user, source, events) in enumerate(came):
         backlog.append(waiting(f"u{user}", events, source=f"s{source}", name=number))
         if between and number % between == 0:
-            taken += backlog.take(MOST, 10**9)
-    taken += [each for commit in commits(backlog) for each in commit]
+            taken += backlog.take(MOST, 10**9, of_one=of_one)
+    while backlog:
+        taken += backlog.take(MOST, 10**9, of_one=of_one)
+    assert (backlog.work, backlog.held) == (0, 0)
     assert sorted(each.delivery.token for each in taken) == list(range(len(came)))
     for key in (lambda each: each.delivery.source, lambda each: each.delivery.origin.user):
         for name in set(map(key, taken)):

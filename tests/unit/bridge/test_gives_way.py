@@ -188,3 +188,44 @@ async def test_nobody_who_has_much_is_read_on_while_two_commits_wait(monkeypatch
         assert not bench.pipeline.submit([delivery(alice, 9, event("later"))])
     finally:
         bench.close()
+
+
+async def test_nobody_of_whom_plenty_waits_is_read_on_while_somebody_waits_who_has_little() -> None:
+    """Beside each commit that a bystander waited for, nine more batches of a flood were read and decoded."""
+    bench = Bench(backlog_limit=1 << 20)
+    try:
+        bench.log.gate.clear()
+        alice, bob, carol = bench.source(), bench.source(), bench.source()
+        batch = [event(f"a{n}") for n in range(60)]
+        assert not bench.pipeline.submit([delivery(alice, 1, batch)])
+        assert not bench.pipeline.submit([delivery(alice, 2, batch)]), "nobody else waits"
+        assert not bench.pipeline.submit([delivery(bob, 1, event("b1"), origin("bob"))])
+        assert bench.pipeline.submit([delivery(alice, 3, batch)])
+        assert bench.pipeline.hold(carol, "alice"), "nor with another connection"
+        assert not bench.pipeline.submit([delivery(bob, 2, event("b2"), origin("bob"))])
+        bench.log.gate.set()
+        await bench.settle()
+        assert (alice.resumed, bob.resumed, carol.resumed) == (1, 0, 1)
+        assert (alice.tokens, bob.tokens) == ([1, 2, 3], [1, 2])
+        assert bench.pipeline.backlog == 0
+    finally:
+        bench.close()
+
+
+async def test_commits_of_one_who_has_much_are_short_while_others_come_who_have_little(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was written before a bystander came is committed, with what the index costs: thirty milliseconds of work."""
+    monkeypatch.setattr("bridge.pipeline._OF_ONE", 100)
+    monkeypatch.setattr("bridge.pipeline._COMPANY", 3)
+    bench = Bench()
+    alice, bob = bench.source(), bench.source()
+    try:
+        bench.pipeline.submit([delivery(bob, 1, event("bob-1"), origin("bob"))])
+        flood(bench, alice)
+        await bench.settle()
+        after = sorted(set(alice.stored_then))
+        assert (bob.stored_then, after) == ([1], [101, 201, MANY + 1]), "the rest is one commit: nobody comes any more"
+        assert alice.tokens == list(range(MANY))
+    finally:
+        bench.close()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bridge.pressure as pressure_module
-from bridge.pressure import LITTLE, RESERVE, Pressure
+from bridge.pressure import LITTLE, PLENTY, RESERVE, Pressure
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.origin import Origin
 from tests.unit.bridge.bench import Bench, delivery, event, origin, until
@@ -84,6 +84,33 @@ def test_the_reserve_ends_too() -> None:
     assert LIMIT // RESERVE < number * (LIMIT // LITTLE) <= LIMIT // RESERVE + LIMIT // LITTLE
 
 
+def test_while_somebody_waits_who_has_little_plenty_is_enough() -> None:
+    """Nine batches of a flood were decoded beside the commit that a bystander waited for, half of all of its work."""
+    pressure, plenty = Pressure(LIMIT), LIMIT // PLENTY + 1
+    parts = [one(number, "mallory") for number in range(2)]
+    for each in parts:
+        pressure.add(*who(each), plenty // 2 + 1, decoded=True)
+    pressure.add("e", "even", plenty - 1, decoded=True)  # type: ignore[arg-type]
+    more, unread = one("m", "mallory"), one("n", "nora")
+    pressure.add(*who(unread), plenty, decoded=False)
+    pressure.add("l", "lena", plenty, decoded=True, in_parts=True)  # type: ignore[arg-type]
+    assert not pressure.hold("m", "mallory"), "nobody else waits"  # type: ignore[arg-type]
+    assert pressure.room(more)
+    bob = one("b", "bob")
+    pressure.add(*who(bob), LIMIT // LITTLE, decoded=True)
+    assert pressure.hold("m", "mallory")  # type: ignore[arg-type]
+    assert not pressure.room(more)
+    assert not any(pressure.hold(user[0], user) for user in ("even", "bob", "nora", "lena"))  # type: ignore[arg-type]
+    assert pressure.room(unread), "it has nothing decoded, and goes on always"
+    pressure.less(*who(bob), LIMIT // LITTLE, decoded=True)
+    assert pressure.freed() == ["m"]
+    pressure.add(*who(bob), LIMIT // LITTLE, decoded=True)
+    assert pressure.hold("m", "mallory")  # type: ignore[arg-type]
+    assert pressure.freed() == []
+    pressure.less(*who(parts[0]), plenty // 2 + 1, decoded=True)
+    assert pressure.freed() == ["m"], "less is left than plenty"
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(1, LIMIT // 2), st.booleans()), max_size=40),
     st.randoms(),
@@ -108,7 +135,7 @@ def test_what_is_worked_off_frees_everybody(came: list[tuple[int, int, int, bool
     freed += pressure.freed()
     assert sorted(map(str, freed)) == sorted(map(str, held))
     assert (pressure.size, pressure._little, pressure._decoded) == (0, 0, 0)
-    assert (pressure._sources, pressure._users, pressure._of_user) == ({}, {}, {})
+    assert (pressure._sources, pressure._users, pressure._decoded_of, pressure._of_user) == ({}, {}, {}, {})
 
 
 async def test_fifty_connections_with_refused_batches_hold_no_bystander_up() -> None:

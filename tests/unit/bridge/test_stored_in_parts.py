@@ -10,6 +10,7 @@ import pytest
 
 from bridge.jobs.release import Release
 from bridge.pipeline import LONE_PART_EVENTS, PART_EVENTS
+from bridge.pressure import PLENTY
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.formats.port import AppMessage, Fold, Gone, Made, RefusedRecord
@@ -92,6 +93,26 @@ def remembered(log: GatedLog, user: str = "alice") -> bytes:
 
 def names(log: GatedLog, prefix: str = "") -> list[tuple[str, str]]:
     return log.reader().format_records("alice", "phone", "series", prefix, 10_000)
+
+
+async def test_a_long_message_holds_no_other_device_of_its_user_up_while_somebody_waits_who_has_little() -> None:
+    bench = Bench(backlog_limit=1 << 20)
+    phone, watch, other = bench.source(), bench.source(), bench.source()
+    try:
+        bench.log.gate.clear()
+        bench.pipeline.submit([message(phone, {"name": "a", "n": MANY})])
+        await until(lambda: bench.pipeline._waiting.long_work > 0)
+        assert bench.pipeline.backlog > (1 << 20) // PLENTY, "it would be plenty"
+        bench.pipeline.submit([delivery(other, 1, event("b1"), Origin("bob", "d", None, "t"))])
+        assert bench.pipeline.hurried
+        assert not bench.pipeline.submit([delivery(watch, 1, event("w1"))])
+        bench.log.gate.set()
+        await bench.settle()
+        assert (phone.tokens, watch.tokens, other.tokens) == ([1], [1], [1])
+        assert bench.pipeline.backlog == 0
+        assert not bench.pipeline._pressure._decoded_of
+    finally:
+        bench.close()
 
 
 async def test_a_long_message_is_stored_in_parts_and_acknowledged_after_the_last() -> None:

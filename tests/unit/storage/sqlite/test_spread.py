@@ -145,3 +145,26 @@ def test_a_block_comes_some_rows_after_its_run_so_that_nobody_waits_for_both(tmp
     blocks, runs = ([n for n, kind in made if kind == which] for which in (0, 1))
     assert len(blocks) > 5
     assert [block - run for run, block in zip(runs, blocks, strict=False)] == [4] * len(blocks)
+
+
+def test_a_commit_of_one_event_leaves_what_a_flood_owes_to_the_flood(tmp_path: Path) -> None:
+    """A bystander's commit made the run of five thousand rows of others: ten milliseconds of work."""
+    with SqliteEventLog.open(tmp_path / "events.db") as log:
+        known = 0
+
+        def store(count: int) -> tuple[int, int]:
+            nonlocal known
+            log.stage([item(f"e{n}") for n in range(known, known + count)], [], NOW_US)
+            known += count
+            log.commit()
+            return rows(log)
+
+        many, left = log._index.tuning.rows_per_block + 1, log._index.tuning.commits_left
+        assert (store(many), store(many)) == ((0, many), (many, many))
+        assert store(1) == (many, many), "the run is made by who has more"
+        assert store(many) == (many, known)
+        run = known
+        assert [store(1) for _ in range(left)] == [(many, run)] * left
+        assert store(many) == (run, run)
+        assert [store(1) for _ in range(left)] == [(run, run)] * left
+        assert store(1) == (run, known), "where nobody comes with more, it is not left for ever"
