@@ -448,10 +448,14 @@ class MemoryLogReader:
         """See ``port.LogReader.cursors``."""
         return dict(sorted(self._committed.cursors.items()))
 
-    def rejected(self, after: int = 0, limit: int = 100, *, user: str | None = None) -> list[RejectedRow]:
+    def rejected(
+        self, after: int = 0, limit: int = 100, *, user: str | None = None, before: int | None = None
+    ) -> list[RejectedRow]:
         """See ``port.LogReader.rejected``."""
-        rows = (row for row in self._committed.quarantine.values() if row.no > after and user in (None, row.user))
-        return list(rows)[:limit]
+        rows = [row for row in self._committed.quarantine.values() if row.no > after and user in (None, row.user)]
+        if before is not None:
+            rows = [row for row in reversed(rows) if row.no < before]
+        return rows[:limit]
 
     def rejected_due(self, now_us: int, limit: int) -> list[int]:
         """See ``port.LogReader.rejected_due``."""

@@ -362,8 +362,10 @@ class LogReader(Protocol):
     def cursors(self) -> dict[str, int]:
         """All cursors by name."""
 
-    def rejected(self, after: int = 0, limit: int = 100, *, user: str | None = None) -> list[RejectedRow]:
-        """At most ``limit`` rows of the quarantine with no > ``after``, oldest first."""
+    def rejected(
+        self, after: int = 0, limit: int = 100, *, user: str | None = None, before: int | None = None
+    ) -> list[RejectedRow]:
+        """At most ``limit`` quarantined rows with no > ``after``, oldest first; those < ``before``, newest first."""
 
     def rejected_due(self, now_us: int, limit: int) -> list[int]:
         """The numbers of at most ``limit`` rows that are held until ``now_us`` or an earlier time, earliest first."""

@@ -435,6 +435,10 @@ class EventLogContract:
         assert (second.raw, second.event_id, second.topic) == (raw, None, "users/bob/devices/bob-watch/events")
         assert store.reader.rejected(user="bob") == [second]
         assert store.reader.rejected(after=first.no, limit=1) == [second]
+        newest = store.reader.rejected(before=second.no + 1), store.reader.rejected(before=second.no)
+        assert newest == ([second, first], [first])
+        assert store.reader.rejected(before=second.no + 1, limit=1) == [second]
+        assert store.reader.rejected(before=second.no + 1, user="alice") == [first]
         assert store.reader.rejected_get(first.no) == first
         store.log.discard_rejected(second.no)
         store.log.commit()

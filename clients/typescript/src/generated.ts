@@ -1628,6 +1628,14 @@ export type Session = {
   csrf_token: string;
   /** Of GET /v1/session: the other users who let this one see anything now. */
   cares_for?: Array<string> | undefined;
+  /** Of GET /v1/session: what each of `cares_for` lets see. */
+  grants?: Array<Grant> | undefined;
+};
+
+export type Grant = {
+  user_id: string;
+  types: Array<string>;
+  until: string;
 };
 
 export type Introspection = {
@@ -2677,7 +2685,7 @@ export interface Routes {
   };
   "GET /v1/rejected": {
     path: Record<never, never>;
-    query: { user?: string | null | undefined; reason?: Reason | null | undefined; cursor?: number | undefined; limit?: number | undefined };
+    query: { user?: string | null | undefined; reason?: Reason | null | undefined; order?: Order | undefined; cursor?: number | undefined; limit?: number | undefined };
     body: undefined;
     answer: RejectedPage;
   };
@@ -2701,7 +2709,7 @@ export interface Routes {
   };
   "GET /v1/audit": {
     path: Record<never, never>;
-    query: { user?: string | null | undefined; device?: string | null | undefined; action?: string | undefined; cursor?: number | undefined; limit?: number | undefined };
+    query: { user?: string | null | undefined; device?: string | null | undefined; action?: string | undefined; order?: Order | undefined; cursor?: number | undefined; limit?: number | undefined };
     body: undefined;
     answer: AuditPage;
   };

@@ -6,8 +6,7 @@ import { build } from "vite";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
 const site = new URL("../../../healthsync_mqtt/gateway/site/", import.meta.url).pathname;
-const worker = new URL("../src/worker/sw.js", import.meta.url).pathname;
-const sending = new URL("../src/worker/sending.ts", import.meta.url).pathname;
+const worker = new URL("../src/worker/sw.ts", import.meta.url).pathname;
 const packed = /\.(html|js|css|svg|webmanifest|json)$/;
 
 const built = readdirSync(site, { recursive: true })
@@ -24,14 +23,14 @@ const bundle = await build({
   logLevel: "warn",
   build: {
     write: false,
-    lib: { entry: sending, formats: ["iife"], name: "sending", fileName: "sending" },
+    lib: { entry: worker, formats: ["iife"], name: "worker", fileName: "worker" },
   },
 });
-const sender = (Array.isArray(bundle) ? bundle[0] : bundle).output[0].code;
-sum.update(sender);
-const text = `${readFileSync(worker, "utf8")}\n${sender}`
+const code = (Array.isArray(bundle) ? bundle[0] : bundle).output[0].code;
+sum.update(code);
+const text = code
   .replace("__FILES__", () => JSON.stringify(shell))
-  .replace("__BUILD__", () => sum.digest("hex").slice(0, 12));
+  .replace("__BUILD__", () => JSON.stringify(sum.digest("hex").slice(0, 12)));
 writeFileSync(join(site, "sw.js"), text);
 
 for (const name of [...built, "sw.js"]) {

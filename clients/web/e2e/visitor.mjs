@@ -94,7 +94,10 @@ export class Visitor {
       location.hash = to;
       await changed;
     }, hash);
-    await this.page.waitForSelector(ready);
+    await this.page.waitForSelector(ready).catch(async (error) => {
+      error.message += `\non the page: ${await this.page.locator("body").innerText()}\n${this.faults.join("\n")}`;
+      throw error;
+    });
   }
 
   async setOffline(offline) {

@@ -11,7 +11,8 @@ import {
   useState,
   useSyncExternalStore,
 } from "react";
-import { forgetAnswers, useAsked } from "./api/asked";
+import { forgetAnswers } from "./api/asked";
+import { useCared } from "./api/cared";
 import { Live } from "./api/live";
 import { BrowserOutbox } from "./api/outbox";
 import { type Person, session } from "./api/session";
@@ -84,16 +85,15 @@ function Fetched({ children }: { children: ReactElement }): ReactElement {
 /** What somebody sees who has data here, or sees that of others. */
 function Self({ person }: { person: Person }): ReactElement {
   const route = useRoute();
-  const others = useAsked<{ cares_for?: string[] }>("/v1/session").data?.cares_for ?? [];
-  const [chosen, setChosen] = useState(person.name);
-  const whose = others.includes(chosen) ? chosen : person.name;
+  const cared = useCared();
+  const whose = cared.chosen ?? person.name;
   const own = whose === person.name;
   const live = useMemo(() => new Live(whose), [whose]);
   const outbox = useMemo(() => new BrowserOutbox(person.name), [person.name]);
   useEffect(() => outbox.start(), [outbox]);
   if (route.page === "button") return <Button outbox={outbox} />;
   const choose = (next: string): void => {
-    setChosen(next);
+    cared.choose(next);
     go("#/");
   };
   return (
@@ -101,7 +101,7 @@ function Self({ person }: { person: Person }): ReactElement {
       person={person}
       page={route.page}
       entries={own ? OF_USERS : OF_CARERS}
-      whose={<Whose own={person.name} others={others} whose={whose} choose={choose} />}
+      whose={<Whose own={person.name} others={cared.others} whose={whose} choose={choose} />}
     >
       <OutboxState outbox={outbox} />
       <Fetched>{own ? ofUser(route, person, live, outbox) : ofOther(route, person, whose, live)}</Fetched>

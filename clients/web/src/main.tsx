@@ -13,6 +13,7 @@ function colours(): void {
 
 colours();
 settings.subscribe(colours);
+session.follow();
 void session.begin();
 void installWorker();
 void speak(settings.get().language).then(() => {

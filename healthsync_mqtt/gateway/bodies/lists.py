@@ -8,6 +8,8 @@ from fastapi import Query
 from starlette.responses import Response
 
 MOST_LISTED: Final = 1_000
+BEHIND_ALL: Final = 2**53 + 1
+"""Where a list of numbered rows begins that tells the newest first."""
 
 T = TypeVar("T")
 Cursor = Annotated[str, Query(max_length=128, description="The `next` of the page before.")]

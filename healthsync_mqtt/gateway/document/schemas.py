@@ -287,6 +287,20 @@ SCHEMAS: Final[dict[str, Any]] = {
                 "items": {"type": "string"},
                 "description": "Of GET /v1/session: the other users who let this one see anything now.",
             },
+            "grants": {
+                "type": "array",
+                "items": {"$ref": "#/components/schemas/Grant"},
+                "description": "Of GET /v1/session: what each of `cares_for` lets see.",
+            },
+        },
+    },
+    "Grant": {
+        "type": "object",
+        "required": ["user_id", "types", "until"],
+        "properties": {
+            "user_id": {"type": "string"},
+            "types": {"type": "array", "items": {"type": "string"}},
+            "until": {"type": "string", "format": "date-time"},
         },
     },
     "Introspection": {

@@ -230,7 +230,7 @@ class Callers:
             if entry is None:
                 raise TokenError("there is no such admin any more")
             return entry.principal
-        users = self._sessions.cared_for(person.user) | {person.user}
+        users = frozenset({person.user, *self._sessions.cared_for(person.user)})
         name = f"{_SESSION}/{person.user}"  # no client's id has a slash
         return Principal(role=Role.subscriber, client_id=name, users=users, types=None, named=GUARDED)
 

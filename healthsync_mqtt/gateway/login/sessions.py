@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, TypeVar
@@ -106,10 +106,10 @@ class PersonSessions:
         """What a user lets another one see."""
         return self._carers.get(carer, {}).get(user)
 
-    def cared_for(self, carer: str) -> frozenset[str]:
-        """The users who let this one see anything now."""
+    def cared_for(self, carer: str) -> Mapping[str, Carer]:
+        """The users who let this one see anything now, with what they let see."""
         now_us = self.now_us()
-        return frozenset(user for user, each in self._carers.get(carer, {}).items() if now_us < each.until_us)
+        return {user: each for user, each in self._carers.get(carer, {}).items() if now_us < each.until_us}
 
     def csrf(self, session: str) -> str:
         """The word that unsafe requests of a session repeat in a header, which no other site can set."""

@@ -52,6 +52,7 @@ _PAGE: Final = 1_000
 _MOST_TAKEN: Final = 10_000
 """Origins of notes that are remembered; a note that arrived is deleted where it was within milliseconds."""
 _SQL: Final = statements("audit", "audit")
+_BEHIND_ALL: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,11 +176,18 @@ class AuditLog:
         return row is not None and hmac.compare_digest(row[0], head.hash)
 
     def rows(
-        self, *, after: int = 0, limit: int = 1000, subject: str | None = None, newest: bool = False
+        self,
+        *,
+        after: int = 0,
+        limit: int = 1000,
+        subject: str | None = None,
+        newest: bool = False,
+        before: int = _BEHIND_ALL,
     ) -> list[AuditRow]:
-        """Rows in their order, after ``after``; with ``newest`` the last ``limit`` of them."""
+        """Rows in their order, after ``after``; with ``newest`` the last ``limit`` of those before ``before``."""
+        asked = (after, subject, limit, before) if newest else (after, subject, limit)
         with closing(self._connect()) as connection:
-            found = connection.execute(_SQL["newest" if newest else "oldest"], (after, subject, limit)).fetchall()
+            found = connection.execute(_SQL["newest" if newest else "oldest"], asked).fetchall()
         listed = [
             AuditRow(no=no, at_us=at, actor=actor, action=action, subject=about, detail=json.loads(detail))
             for no, at, actor, action, about, detail in found

@@ -31,12 +31,16 @@ class Carer:
             user_id=user_id, carer_id=carer_id, types=load_names(types), granted_us=granted_us, until_us=until_us
         )
 
+    @property
+    def listed(self) -> frozenset[str]:
+        """The types as names, of which ``*`` is one."""
+        return frozenset({EVERY}) if self.types is None else self.types
+
     def sees(self, type_name: str, now_us: int) -> bool:
         """Whether events of a type may be seen now: guarded ones only where they are named."""
         if now_us >= self.until_us:
             return False
-        listed = frozenset({EVERY}) if self.types is None else self.types
-        return type_name in listed or (EVERY in listed and type_name not in GUARDED)
+        return type_name in self.listed or (EVERY in self.listed and type_name not in GUARDED)
 
 
 class CarerBook:

@@ -307,10 +307,13 @@ class SqliteLogReader:
         with translated("reading"):
             return dict(self._query("cursors", ()))
 
-    def rejected(self, after: int = 0, limit: int = 100, *, user: str | None = None) -> list[RejectedRow]:
+    def rejected(
+        self, after: int = 0, limit: int = 100, *, user: str | None = None, before: int | None = None
+    ) -> list[RejectedRow]:
         """See ``port.LogReader.rejected``."""
+        asked = {"after": after, "before": before, "limit": limit, "user": user}
         with translated("reading"):
-            return self._rejected(self._query("rejected", {"after": after, "limit": limit, "user": user}))
+            return self._rejected(self._query("rejected" if before is None else "rejected_before", asked))
 
     def rejected_due(self, now_us: int, limit: int) -> list[int]:
         """See ``port.LogReader.rejected_due``."""

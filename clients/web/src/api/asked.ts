@@ -1,6 +1,7 @@
 /** What a part of the page asks for: the last answer at once, the new one when it comes. */
 
 import { useCallback, useEffect, useState } from "react";
+import { answersOf, keptPaths } from "../offline";
 import { ask } from "./http";
 
 export interface Asked<T> {
@@ -45,6 +46,16 @@ export function useAsked<T>(path: string | null): Asked<T> {
 /** Forget what was answered: somebody else looks at the page, or the data is other data. */
 export function forgetAnswers(): void {
   kept.clear();
+}
+
+/** Forget what was answered of one user. */
+export function forgetAnswersOf(user: string): void {
+  for (const path of kept.keys()) if (path.startsWith(answersOf(user))) kept.delete(path);
+}
+
+/** The paths that were answered, here or before this page was opened, whose answers can be had without a network. */
+export async function knownPaths(): Promise<string[]> {
+  return [...kept.keys(), ...(await keptPaths())];
 }
 
 function keep(path: string, data: unknown): void {

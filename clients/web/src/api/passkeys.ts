@@ -26,7 +26,9 @@ export async function signIn(): Promise<boolean> {
   const options = await ask<SigningOptions>("/v1/session/challenge", { method: "POST" });
   const signed = await answered(navigator.credentials.get({ publicKey: signingOf(options) }));
   if (signed === null) return false;
-  session.begun(await ask<Session>("/v1/session", { method: "POST", body: { credential: credentialOf(signed) } }));
+  await session.begun(
+    await ask<Session>("/v1/session", { method: "POST", body: { credential: credentialOf(signed) } }),
+  );
   return true;
 }
 

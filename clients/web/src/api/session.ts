@@ -1,6 +1,6 @@
 /** Who is signed in. The session's cookies are renewed before they are over, by one tab at a time. */
 
-import { forgetKeptAnswers } from "../offline";
+import { forgetKept } from "../offline";
 import { ask, CSRF_COOKIE, csrfWord, Refusal } from "./http";
 
 export interface Person {
@@ -28,24 +28,32 @@ export const session = {
     return () => listeners.delete(listener);
   },
 
+  /** Whoever signs out or in on one page does so on all. */
+  follow(): void {
+    window.addEventListener("storage", ({ key }) => {
+      if (key === KEPT || key === null) void session.begin();
+    });
+  },
+
   /** Find out who it is. Without the cookie of a session nothing is asked. */
   async begin(): Promise<void> {
-    if (csrfWord() === "") return become({ state: "nobody" });
+    if (csrfWord() === "") return await forget();
     const kept = keptPerson();
     try {
-      if (kept !== null && Date.parse(kept.expires_at) - Date.now() > EARLY_MS) return signedIn(kept);
-      signedIn(await renewed());
+      if (kept !== null && Date.parse(kept.expires_at) - Date.now() > EARLY_MS) return await signedIn(kept);
+      await signedIn(await renewed());
     } catch (error) {
-      if (error instanceof Refusal && error.status < 500 && error.status !== 429) return forget();
+      if (error instanceof Refusal && error.status < 500 && error.status !== 429) return await forget();
       // Offline: whoever was signed in is, and may add what is sent later.
       become(kept === null ? { state: "away" } : { state: "person", person: kept });
+      window.clearTimeout(timer);
       timer = window.setTimeout(() => void session.begin(), 15_000);
     }
   },
 
   /** Somebody has come in on this page, by cookies that the answer has set. */
-  begun(person: Person): void {
-    signedIn(person);
+  async begun(person: Person): Promise<void> {
+    await signedIn(person);
   },
 
   async end(): Promise<void> {
@@ -55,9 +63,8 @@ export const session = {
 
   /** The service has ended it: forget here what was kept of it. */
   async over(): Promise<void> {
-    await forgetKeptAnswers();
     document.cookie = `${CSRF_COOKIE}; Max-Age=0; Path=/; Secure; SameSite=Strict`;
-    forget();
+    await forget();
   },
 };
 
@@ -78,8 +85,10 @@ async function renewed(): Promise<Person> {
   });
 }
 
-function signedIn(person: Person): void {
+async function signedIn(person: Person): Promise<void> {
   const { role, name, expires_at } = person;
+  // What was shown in another session, be it of the same person, is not for this one.
+  if (keptPerson() === null) await forgetKept();
   localStorage.setItem(KEPT, JSON.stringify({ role, name, expires_at, csrf: csrfWord() }));
   window.clearTimeout(timer);
   const wait = Date.parse(expires_at) - Date.now() - EARLY_MS + 1_000;
@@ -90,9 +99,10 @@ function signedIn(person: Person): void {
   }
 }
 
-function forget(): void {
+async function forget(): Promise<void> {
   localStorage.removeItem(KEPT);
   window.clearTimeout(timer);
+  await forgetKept();
   become({ state: "nobody" });
 }
 

@@ -10,7 +10,7 @@ import { Pages } from "./rejected";
 
 export function Audit(): ReactElement {
   const [after, setAfter] = useState<readonly number[]>([0]);
-  const listed = useAsked<AuditPage>(`/v1/audit?limit=100&cursor=${after.at(-1)}`);
+  const listed = useAsked<AuditPage>(`/v1/audit?order=desc&limit=100&cursor=${after.at(-1)}`);
   const found = useAsked<AuditFinding>("/v1/audit/verification");
   return (
     <>

@@ -1,9 +1,10 @@
 /** One day of a person: a picture of it, what it came to, and what happened. */
 
-import { type ReactElement, useEffect, useMemo } from "react";
-import { useAsked } from "../api/asked";
+import { type ReactElement, useEffect, useMemo, useState } from "react";
+import { knownPaths, useAsked } from "../api/asked";
 import type { HealthEvent, Live } from "../api/live";
 import { type EventType, inOrder } from "../model/catalogue";
+import { daysPath, lastDay } from "../model/days";
 import { type Day, type Figure, figureOf } from "../model/figures";
 import { asleepSeconds, piecesOf } from "../model/night";
 import { lineOfRoute, type Place } from "../model/route_line";
@@ -41,7 +42,11 @@ export function DayPage({ user, date, live }: { user: string; date: string; live
   );
   const today = dateOf(Date.now());
   const newest = newestDate(kinds.data);
-  const chosen = spanOf(date) === null ? (newest ?? today) : date;
+  const [known, setKnown] = useState<string | null>(null);
+  const chosen = spanOf(date) === null ? (known ?? newest ?? today) : date;
+  // That there is a newer day is known before the day is, and then the network may go: the last that was shown is better.
+  const lost = (): void => void knownPaths().then((paths) => setKnown(lastDay(base, paths)));
+  useOnline(() => setKnown(null));
   return (
     <>
       <LiveStrip live={live} types={types} />
@@ -52,7 +57,7 @@ export function DayPage({ user, date, live }: { user: string; date: string; live
           <p>{say("day.none.body")}</p>
         </div>
       ) : newest === null ? null : (
-        <OneDay key={chosen} base={base} user={user} date={chosen} today={today} types={types} live={live} />
+        <OneDay key={chosen} {...{ base, user, date: chosen, today, types, live, lost }} />
       )}
     </>
   );
@@ -73,9 +78,11 @@ interface OneDayParts {
   today: string;
   types: ReadonlyMap<string, EventType>;
   live: Live;
+  /** Called where there is no network, and nothing of the day is known. */
+  lost: () => void;
 }
 
-function OneDay({ base, user, date, today, types, live }: OneDayParts): ReactElement {
+function OneDay({ base, user, date, today, types, live, lost }: OneDayParts): ReactElement {
   const span = spanOf(date) ?? { since: 0, until: DAY_MS };
   const within = `since=${iso(span.since)}&until=${iso(span.until)}`;
   const heart = useAsked<Series>(seriesPath(user, "heart_rate", "bpm", span, 480));
@@ -88,7 +95,11 @@ function OneDay({ base, user, date, today, types, live }: OneDayParts): ReactEle
     (bouts.data?.events.length ?? 0) === 0 ? null : `${base}/events?type=workout_route&${within}&limit=20`,
   );
   const meals = useAsked<{ events: HealthEvent[] }>(`${base}/events?type=food&${within}&limit=50`);
-  const days = useAsked<{ days: Day[] }>(`${base}/summary?since=${daysAfter(date, -29)}&until=${date}`);
+  const days = useAsked<{ days: Day[] }>(daysPath(base, date));
+  const away = days.data === undefined && days.error instanceof TypeError;
+  useEffect(() => {
+    if (away) lost();
+  }, [away]);
   const all = [heart, steps, nights, bouts, meals, days];
   useFreshAnswers(live, span.since, span.until, () => all.forEach((each) => each.again()));
   useDayKeys(date);
@@ -149,6 +160,15 @@ function OneDay({ base, user, date, today, types, live }: OneDayParts): ReactEle
       )}
     </>
   );
+}
+
+/** Done each time when the browser has a network again. */
+function useOnline(done: () => void): void {
+  useEffect(() => {
+    window.addEventListener("online", done);
+    return () => window.removeEventListener("online", done);
+    // `done` is made anew for each render and does the same each time.
+  }, []);
 }
 
 function byStart(one: HealthEvent, other: HealthEvent): number {

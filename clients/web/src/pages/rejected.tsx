@@ -10,7 +10,7 @@ import { say } from "../words/words";
 
 export function Rejected(): ReactElement {
   const [after, setAfter] = useState<readonly number[]>([0]);
-  const listed = useAsked<RejectedPage>(`/v1/rejected?limit=50&cursor=${after.at(-1)}`);
+  const listed = useAsked<RejectedPage>(`/v1/rejected?order=desc&limit=50&cursor=${after.at(-1)}`);
   const [tried, setTried] = useState<ReadonlyMap<number, string>>(new Map());
   const [error, setError] = useState<unknown>();
   const replay = async (number: number): Promise<void> => {

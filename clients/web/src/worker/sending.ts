@@ -1,6 +1,6 @@
 /**
  * The part of the service worker that sends what waits when the browser says that there is a network, with no page open
- * (Background Sync). Built into sw.js by build/finish.mjs. A browser that has never enrolled waits for its page to do it.
+ * (Background Sync). A browser that has never enrolled waits for its page to do it.
  */
 
 import { outboxOf, USER_OF_SYNC } from "../api/sending";

@@ -8,10 +8,11 @@ from starlette.responses import Response
 from healthsync_mqtt.descriptions.people import told
 from healthsync_mqtt.descriptions.refusals import RejectedDescription, described_rejection, shown_rejection
 from healthsync_mqtt.gateway.bodies.body import read_form
-from healthsync_mqtt.gateway.bodies.lists import PageSize, Place, written
+from healthsync_mqtt.gateway.bodies.lists import BEHIND_ALL, PageSize, Place, written
 from healthsync_mqtt.gateway.bodies.problem import HttpError
 from healthsync_mqtt.gateway.document.openapi import answers, form
 from healthsync_mqtt.gateway.document.request_bodies import PurgeWish
+from healthsync_mqtt.gateway.event_log.pages import Order
 from healthsync_mqtt.gateway.event_log.questions import moment
 from healthsync_mqtt.gateway.login.callers import Caller
 from healthsync_mqtt.gateway.login.rules import Administrator
@@ -37,16 +38,18 @@ def routes(deeds: Deeds, log: LogPool, installation: Installation, admin: Admini
         "/v1/rejected", summary="Rejected events", responses=answers("RejectedPage", "A page.", 400, 401, 404, 503)
     )
     async def rejected(  # a parameter each
+        *,
         caller: Annotated[Caller, Depends(admin)],
         user: Annotated[str | None, Query(max_length=64)] = None,
         reason: Reason | None = None,
+        order: Order = Order.ASC,
         cursor: Place = 0,
         limit: PageSize = 100,
     ) -> Response:
-        """Oldest first, without what was sent. Looking is written down."""
+        """Oldest first, or newest first with `order=desc`, without what was sent. Looking is written down."""
         await deeds.do(caller, lambda deed: deed.note("rejected.listed", user=user, reason=reason, limit=limit))
-        found, after = await log.ask(lambda reader: _page(reader, user, reason, cursor, limit))
-        return written({"rejected": found, "next": after})
+        found, at = await log.ask(lambda reader: _page(reader, user, reason, cursor, limit, newest=order is Order.DESC))
+        return written({"rejected": found, "next": at})
 
     @router.get(
         "/v1/rejected/{number:int}",  # so that it is not what /v1/rejected/purge looks like
@@ -96,19 +99,21 @@ async def _row(log: LogPool, number: int) -> RejectedRow:
 
 
 def _page(
-    reader: LogReader, user: str | None, reason: Reason | None, after: int, limit: int
+    reader: LogReader, user: str | None, reason: Reason | None, cursor: int, limit: int, *, newest: bool
 ) -> tuple[list[dict[str, Any]], int | None]:
+    at = cursor or (BEHIND_ALL if newest else 0)
     found: list[RejectedDescription] = []
     looked = 0
     while looked < _LOOK:
-        rows = reader.rejected(after, _AT_ONCE, user=user)
+        asked = {"before": at} if newest else {"after": at}
+        rows = reader.rejected(limit=_AT_ONCE, user=user, **asked)
         for row in rows:
             if reason in {None, row.reason}:
                 if len(found) == limit:
-                    return list(map(told, found)), after
+                    return list(map(told, found)), at
                 found.append(described_rejection(row))
-            after = row.no
+            at = row.no
         looked += len(rows)
         if len(rows) < _AT_ONCE:
             return list(map(told, found)), None
-    return list(map(told, found)), after
+    return list(map(told, found)), at

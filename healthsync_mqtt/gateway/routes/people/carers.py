@@ -99,7 +99,7 @@ def routes(sessions: PersonSessions, owner: Owner) -> APIRouter:
 def _described(carer: Carer) -> dict[str, Any]:
     return {
         "carer": carer.carer_id,
-        "types": [EVERY] if carer.types is None else sorted(carer.types),
+        "types": sorted(carer.listed),
         "granted_at": iso(carer.granted_us),
         "until": iso(carer.until_us),
     }

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from healthsync_mqtt.descriptions.audit_rows import AuditLine, described_row, described_verdict, subjects
-from healthsync_mqtt.gateway.bodies.lists import PageSize, Place, written
+from healthsync_mqtt.gateway.bodies.lists import BEHIND_ALL, PageSize, Place, written
 from healthsync_mqtt.gateway.bodies.problem import HttpError
 from healthsync_mqtt.gateway.document.openapi import answers
+from healthsync_mqtt.gateway.event_log.pages import Order
 from healthsync_mqtt.gateway.login.callers import Caller
 from healthsync_mqtt.gateway.login.rules import Administrator
 from healthsync_mqtt.gateway.registry.deeds import Deeds
@@ -28,21 +29,26 @@ def routes(deeds: Deeds, installation: Installation, admin: Administrator) -> AP
 
     @router.get("/v1/audit", summary="What was done", responses=answers("AuditPage", "A page.", 400, 401, 404, 503))
     async def audit(  # a parameter each
+        *,
         _: Annotated[Caller, Depends(admin)],
         user: Annotated[str | None, Query(max_length=64)] = None,
         device: Annotated[str | None, Query(max_length=64, description="With `user`: one device.")] = None,
         action: Annotated[str, Query(max_length=64, description="Actions that begin with this.")] = "",
+        order: Order = Order.ASC,
         cursor: Place = 0,
         limit: PageSize = 100,
     ) -> Response:
-        """Oldest first. Persons and devices are pseudonyms; who asks for a user gets the rows about the user."""
+        """Oldest first, or newest first with `order=desc`. Persons and devices are pseudonyms.
+
+        Who asks for a user gets the rows about the user.
+        """
         if device is not None and user is None:
             raise HttpError(400, "bad_input", "whose device?", hint="?user=alice&device=watch")
         log, about = installation.audit, None
         if user is not None:
             about = await deeds.ask(lambda registry: subjects(registry, log, user, device))
-        found, after = await installation.ask(lambda: _page(log, about, action, cursor, limit))
-        return written({"audit": found, "next": after})
+        found, at = await installation.ask(lambda: _page(log, about, action, cursor, limit, newest=order is Order.DESC))
+        return written({"audit": found, "next": at})
 
     @router.get(
         "/v1/audit/verification",
@@ -60,19 +66,20 @@ def routes(deeds: Deeds, installation: Installation, admin: Administrator) -> AP
 
 
 def _page(
-    log: AuditLog, about: set[str | None] | None, action: str, after: int, limit: int
+    log: AuditLog, about: set[str | None] | None, action: str, cursor: int, limit: int, *, newest: bool
 ) -> tuple[list[Any], int | None]:
+    at = cursor or (BEHIND_ALL if newest else 0)
     found: list[AuditLine] = []
     looked = 0
     while looked < _LOOK:
-        rows = log.rows(after=after, limit=_AT_ONCE)
+        rows = log.rows(before=at, limit=_AT_ONCE, newest=True)[::-1] if newest else log.rows(after=at, limit=_AT_ONCE)
         for row in rows:
             if row.action.startswith(action) and (about is None or row.subject in about):
                 if len(found) == limit:
-                    return found, after
+                    return found, at
                 found.append(described_row(row))
-            after = row.no
+            at = row.no
         looked += len(rows)
         if len(rows) < _AT_ONCE:
             return found, None
-    return found, after
+    return found, at

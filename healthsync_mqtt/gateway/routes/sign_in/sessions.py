@@ -20,6 +20,7 @@ from healthsync_mqtt.gateway.login.sessions import (
     SessionTokens,
 )
 from healthsync_mqtt.gateway.server.peer import peer_of
+from healthsync_mqtt.identity.people.carers import Carer
 from healthsync_mqtt.identity.people.sessions import IDLE_US
 from healthsync_mqtt.model.times import iso
 
@@ -71,13 +72,14 @@ def routes(sessions: PersonSessions, callers: Callers, visitor: Visitor, anybody
     async def whose(caller: Annotated[Caller, Depends(visitor)]) -> Response:
         """Who is logged in, and the word that requests which change something repeat as X-CSRF-Token.
 
-        `cares_for` are the other users who let this one see anything now.
+        `cares_for` are the other users who let this one see anything now, `grants` what each lets see.
         """
         person = caller.person
         assert person is not None
-        others = sessions.cared_for(person.user) if person.user is not None else ()
-        described = _described(person, sessions.csrf(person.session)) | {"cares_for": sorted(others)}
-        return JSONResponse(described)
+        cared = sessions.cared_for(person.user) if person.user is not None else {}
+        grants = [_granted(cared[user]) for user in sorted(cared)]
+        described = _described(person, sessions.csrf(person.session))
+        return JSONResponse(described | {"cares_for": sorted(cared), "grants": grants})
 
     @router.delete("/v1/session", summary="Log out", responses=answers("Session", "It has ended.", 401, 403))
     async def ended(caller: Annotated[Caller, Depends(visitor)]) -> Response:
@@ -127,3 +129,7 @@ def without_cookies(answer: Response) -> Response:
 def _described(person: Person, csrf: str) -> dict[str, Any]:
     expires_at = iso(int(person.expires_at * _SECOND_US))
     return {"role": person.role, "name": person.name, "expires_at": expires_at, "csrf_token": csrf}
+
+
+def _granted(carer: Carer) -> dict[str, Any]:
+    return {"user_id": carer.user_id, "types": sorted(carer.listed), "until": iso(carer.until_us)}

@@ -4,7 +4,7 @@ WHERE no > ?1 AND (CAST(?2 AS TEXT) IS NULL OR subject = ?2) ORDER BY no LIMIT ?
 
 -- name: newest
 SELECT no, at_us, actor, action, subject, detail FROM audit
-WHERE no > ?1 AND (CAST(?2 AS TEXT) IS NULL OR subject = ?2) ORDER BY no DESC LIMIT ?3
+WHERE no > ?1 AND no < ?4 AND (CAST(?2 AS TEXT) IS NULL OR subject = ?2) ORDER BY no DESC LIMIT ?3
 
 -- name: page
 SELECT no, at_us, actor, action, subject, detail, previous, hash FROM audit WHERE no > ? ORDER BY no LIMIT ?

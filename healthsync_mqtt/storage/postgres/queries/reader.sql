@@ -98,6 +98,10 @@ SELECT name, seq FROM cursor ORDER BY name
 SELECT no, reason, field, message, username, device, provider, topic, received_us, event_id, raw, size, sha256, times, last_us, due_us, form, sealed
 FROM quarantine WHERE no > %(after)s AND (%(user)s::text IS NULL OR username = %(user)s) ORDER BY no LIMIT %(limit)s
 
+-- name: rejected_before
+SELECT no, reason, field, message, username, device, provider, topic, received_us, event_id, raw, size, sha256, times, last_us, due_us, form, sealed
+FROM quarantine WHERE no > %(after)s AND no < %(before)s AND (%(user)s::text IS NULL OR username = %(user)s) ORDER BY no DESC LIMIT %(limit)s
+
 -- name: rejected_due
 SELECT no FROM quarantine WHERE due_us <= %s ORDER BY due_us, no LIMIT %s
 

@@ -155,6 +155,12 @@ coalesce(size, length(raw)), sha256, count, coalesce(last_us, received_us), due_
 coalesce(form, 'json'), sealed FROM quarantine
 WHERE no > :after AND (:user IS NULL OR user = :user) ORDER BY no LIMIT :limit
 
+-- name: rejected_before
+SELECT no, reason, field, message, user, device, provider, topic, received_us, event_id, raw,
+coalesce(size, length(raw)), sha256, count, coalesce(last_us, received_us), due_us,
+coalesce(form, 'json'), sealed FROM quarantine
+WHERE no > :after AND no < :before AND (:user IS NULL OR user = :user) ORDER BY no DESC LIMIT :limit
+
 -- name: rejected_due
 SELECT no FROM quarantine WHERE due_us <= ? ORDER BY due_us, no LIMIT ?
 

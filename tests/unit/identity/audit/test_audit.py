@@ -146,6 +146,7 @@ def test_persons_are_pseudonyms_of_this_installation(log: AuditLog, tmp_path: Pa
     assert "alice" not in log._path.read_bytes().decode(errors="replace")
     assert [row.no for row in log.rows(subject=subject_of(log, "alice"))] == [1, 3, 5]
     assert [row.no for row in log.rows(limit=2, newest=True)] == [5, 6]
+    assert [row.no for row in log.rows(limit=2, newest=True, before=5)] == [3, 4]
     assert [row.no for row in log.rows(after=4)] == [5, 6]
 
 

@@ -51,12 +51,25 @@ def command(scene: GatewayHere, *words: str) -> list[Any]:
     return [json.loads(line) for line in told.stdout.splitlines()]
 
 
+def page_by_page(web: Web, path: str, name: str) -> list[Any]:
+    """All of a list."""
+    found: list[Any] = []
+    cursor: int | None = 0
+    while cursor is not None:
+        page = web.get(f"{path}&cursor={cursor}").json()
+        found += page[name]
+        cursor = page["next"]
+    return found
+
+
 def test_refusals_are_listed_shown_and_tried_again(scene: GatewayHere, root: Web) -> None:
     first = root.get("/v1/rejected?limit=2").json()
     rest = root.get(f"/v1/rejected?limit=2&cursor={first['next']}").json()
     assert rest["next"] is None
     listed = first["rejected"] + rest["rejected"]
     assert listed == command(scene, "rejected", "list")
+    assert page_by_page(root, "/v1/rejected?order=desc&limit=2", "rejected") == listed[::-1]
+    assert root.get("/v1/rejected?order=other").status == 400
     reason = listed[0]["reason"]
     assert len(root.get(f"/v1/rejected?reason={reason}").json()["rejected"]) == 3
     assert root.get("/v1/rejected?reason=no_such").status == 400
@@ -74,13 +87,9 @@ def test_refusals_are_listed_shown_and_tried_again(scene: GatewayHere, root: Web
 def test_the_audit_log_is_told_page_by_page_and_is_whole(scene: GatewayHere, root: Web) -> None:
     root.get("/v1/rejected")
     whole = command(scene, "audit", "list")
-    found: list[Any] = []
-    cursor: int | None = 0
-    while cursor is not None:
-        page = root.get(f"/v1/audit?limit=3&cursor={cursor}").json()
-        found += page["audit"]
-        cursor = page["next"]
+    found = page_by_page(root, "/v1/audit?limit=3", "audit")
     assert found[: len(whole)] == whole
+    assert page_by_page(root, "/v1/audit?limit=3&order=desc", "audit")[-len(whole) :] == whole[::-1]
     about = root.get("/v1/audit?user=alice&action=session").json()["audit"]
     assert all(row["action"].startswith("session") for row in about)
     assert root.get("/v1/audit?device=watch").status == 400
