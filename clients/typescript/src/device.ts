@@ -220,7 +220,7 @@ export class DeviceClient {
     }
     const keys = await this.outbox.put(rows);
     const [first] = keys;
-    const last = keys.at(-1);
+    const last = keys[keys.length - 1];
     if (first === undefined || last === undefined) return;
     if (call) {
       this.ledger.boundaries.add(first).add(last + 1);
@@ -244,7 +244,7 @@ export class DeviceClient {
   /** Whoever sent before may have ended between a receipt and its word of it: what is gone has been settled. */
   private async failUnknown(): Promise<void> {
     const keys = [...this.waiters.keys()].sort((one, other) => one - other);
-    const [first, last] = [keys[0], keys.at(-1)];
+    const [first, last] = [keys[0], keys[keys.length - 1]];
     if (first === undefined || last === undefined) return;
     const waiting = new Set((await this.outbox.pending(first - 1, last - first + 1)).map(({ key }) => key));
     for (const key of keys.filter((each) => !waiting.has(each))) {

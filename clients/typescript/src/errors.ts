@@ -15,6 +15,8 @@ export class HealthSyncError extends Error {
 
   constructor(message: string, detail: ErrorDetail = {}) {
     super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
+    // What makes functions of classes, as an app's build may, has an Error forget which one it is.
+    Object.setPrototypeOf(this, new.target.prototype);
     this.name = new.target.name;
     this.reason = detail.reason ?? "error";
     this.hint = detail.hint ?? "";

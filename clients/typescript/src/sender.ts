@@ -206,7 +206,7 @@ export class Sender {
       const rows = await ledger.outbox.pending(this.cursor, limit);
       if (rereads !== this.rereads) continue; // what was read is not what comes first any more
       const entries = this.batch(rows, most);
-      const last = entries.at(-1) ?? rows.at(-1);
+      const last = entries[entries.length - 1] ?? rows[rows.length - 1];
       if (last) this.cursor = last.key;
       if (entries.length) return entries;
       if (!rows.length) await this.wake(seen, stop);

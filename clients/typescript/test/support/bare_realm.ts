@@ -6,6 +6,7 @@
 
 import { readFile } from "node:fs/promises";
 import { createContext, type Module, SourceTextModule } from "node:vm";
+import { first, second } from "./lives.js";
 
 const [, , gateway = "", token = "", count = "0"] = process.argv;
 const CORE = new URL("../../index.js", import.meta.url);
@@ -92,30 +93,15 @@ async function life(program: string): Promise<string> {
   return said.join(" ");
 }
 
-const CLIENT = `
-  import { bearer, DeviceClient, HttpApi, HttpTransport, keyValueOutbox } from "core";
-  const foreign = ["window", "document", "process", "Buffer", "crypto", "navigator", "require", "structuredClone"];
-  given.say(foreign.filter((name) => name in globalThis).length);
-  const api = new HttpApi({ baseUrl: given.gateway, authorization: bearer(given.token) });
-  const client = new DeviceClient({
-    transport: new HttpTransport(api), outbox: keyValueOutbox(given.store), batchSize: 25,
-  });
-`;
+const FOREIGN = ["window", "document", "process", "Buffer", "crypto", "navigator", "require", "structuredClone"];
+const lives = [first, second].map(
+  (each) => `
+    import * as core from "core";
+    given.say(${JSON.stringify(FOREIGN)}.filter((name) => name in globalThis).length);
+    given.say(await (${String(each)})(core, given));
+  `,
+);
 
-const first = `${CLIENT}
-  for (let at = 0; at < given.count; at += 1) {
-    const start_time = new Date(Date.UTC(2026, 0, 1, 0, 0, at)).toISOString();
-    await client.enqueue({ id: "bare-" + at, type: "heart_rate", start_time, value: { bpm: 60 } });
-  }
-  given.say(await client.outbox.waiting());
-`;
-const second = `${CLIENT}
-  client.start();
-  await client.drain();
-  const made = await client.publish([{ id: "made", type: "weight", start_time: "2026-01-01T00:00:00Z", value: { kg: 70 } }]);
-  given.say(await client.outbox.waiting());
-  given.say(made.stored);
-  await client.close(0);
-`;
-
-console.log(JSON.stringify([await life(first), await life(second)]));
+const told: string[] = [];
+for (const each of lives) told.push(await life(each));
+console.log(JSON.stringify(told));

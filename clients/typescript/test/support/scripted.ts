@@ -46,7 +46,7 @@ export class ScriptedTransport implements Transport {
       close: () => Promise.resolve(),
       send: async (batch, body) => {
         const { events } = JSON.parse(body) as { events: Array<{ id: string }> };
-        const sent = { batch, ids: events.map(({ id }) => id), bytes: Buffer.byteLength(body) };
+        const sent = { batch, ids: events.map(({ id }) => id), bytes: new TextEncoder().encode(body).length };
         this.sent.push(sent);
         const said = await this.answer(sent, number);
         if (said instanceof Error) throw said;
