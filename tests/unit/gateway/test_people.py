@@ -117,7 +117,10 @@ def test_a_carer_sees_the_types_that_a_user_grants_until_they_are_taken_back(sce
     assert [each["carer"] for each in alice.get("/v1/users/alice/carers").json()["carers"]] == ["bob"]
     of_alice, of_bob = (each.get("/v1/session").json() for each in (alice, bob))
     assert (of_bob["cares_for"], of_alice["cares_for"]) == (["alice"], [])
-    assert (of_bob["grants"], of_alice["grants"]) == ([grant | {"user_id": "alice"}], [])
+    assert (of_bob["grants"], of_alice["grants"]) == (
+        [grant | {"user_id": "alice", "until": given.json()["until"]}],
+        [],
+    )
     assert [each["type"] for each in bob.get("/v1/users/alice/events").json()["events"]] == ["steps"]
     assert [each["type"] for each in bob.get("/v1/users/alice/types").json()["types"]] == ["steps"]
     assert bob.get("/v1/users/alice/events/h-1").status == 404

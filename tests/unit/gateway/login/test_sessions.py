@@ -178,9 +178,9 @@ async def test_a_carer_sees_what_is_granted_until_then(scene: Scene) -> None:
     assert (grant.sees("steps", scene.now_us), grant.sees("steps", until_us)) == (True, False)
     assert not grant.sees(min(GUARDED), scene.now_us)  # asked for by name
     assert scene.sessions.carer("alice", "bob") is None
-    assert scene.sessions.cared_for("bob") == {"alice"}
+    assert scene.sessions.cared_for("bob") == {"alice": grant}
     scene.now_us = until_us
-    assert scene.sessions.cared_for("bob") == frozenset()
+    assert scene.sessions.cared_for("bob") == {}
     scene.registry.remove_user("alice", scene.now_us)
     await scene.sessions.follow()
     assert scene.sessions.carer("bob", "alice") is None
