@@ -173,7 +173,7 @@ UNSTATED: Final[dict[str, str]] = {
             "bridge.own_process:_MOST_WAIT_S", "bridge.pace:_MOST_S", "bridge.pipeline:_RETRY_MOST_S",
 
             "healthsync_mqtt.gateway.login.callers:_KNOWN_S", "healthsync_mqtt.gateway.oidc.provider:KNOWN_S",
-            "healthsync_mqtt.insights.reports:_MOST_WAIT_US",
+            "healthsync_mqtt.insights.reports:_MOST_WAIT_US", "healthsync_mqtt.storage.sqlite.pages:_TRIES",
             "healthsync_mqtt.telemetry.span_export:_MOST_PAUSE_S",
         ),
         "a time",
