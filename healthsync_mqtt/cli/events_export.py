@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Final
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -90,10 +90,10 @@ def export(
         place.audit("events.exported", user=user, format=form.value, type=wanted, since=since, until=until)
         types: Counter[str] = Counter()
         with _written(form, out) as into, progress(f"{user}: {form}", log.head()) as moved:
-            for record in _rows(log, user, wanted, since_us, moved, history=history):
-                if record in choice:
-                    into.take(record)
-                    types[record.type] += 1
+            asked = {"user": user, "type": wanted, "since_us": since_us, "history": history, **choice.rows}
+            for record in _rows(log, moved, asked):
+                into.take(record)
+                types[record.type] += 1
         left_out = dict(into.left_out)
     _say(form, out, types, left_out, json=json)
 
@@ -131,13 +131,11 @@ def _parquet() -> "type[ParquetFiles]":
     return ParquetFiles
 
 
-def _rows(  # what is asked for
-    log: LogReader, user: str, type_: str | None, since_us: int | None, moved: Callable[[int], None], *, history: bool
-) -> Iterator[Record]:
+def _rows(log: LogReader, moved: Callable[[int], None], asked: dict[str, Any]) -> Iterator[Record]:
     """Page by page until the log's end at that moment: what replaces a row that was left out so is always there."""
     after, full = 0, True
     while full:
-        page = log.read(after, _PAGE, user=user, type=type_, since_us=since_us, history=history)
+        page = log.read(after, _PAGE, **asked)
         full = len(page) == _PAGE
         if page:
             yield from page

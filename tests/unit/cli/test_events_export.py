@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,9 @@ from healthsync_mqtt.cli import events_export
 from healthsync_mqtt.exports.lines import Lines
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.port import Item
+from healthsync_mqtt.storage.sqlite.index import Tuning
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 
 NOW = 1_795_430_000_000_000
 ALICE = Origin("alice", "watch", None, "users/alice/devices/watch/events")
@@ -118,6 +121,32 @@ class TestExport:
     def test_it_is_written_down_who_exported(self, run, lines) -> None:
         run("events", "export", "--user", "alice")
         assert "events.exported" in [row["action"] for row in lines("audit", "list")]
+
+
+def test_what_is_sought_inside_is_looked_for_only_where_it_may_be(
+    data: Path, lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``events list`` does: with 20 million rows it would look at all of them."""
+    data.mkdir(mode=0o700)
+    tuning = Tuning(rows_per_block=10, rows_per_step=1, rows_sketched_together=10, rows_per_sketch=1)
+    with SqliteEventLog.open(data / "events.db", tuning=tuning) as log:
+        for number in range(100):
+            source = {"app": "rare" if number == 15 else "often"}
+            (event,) = decode(json.dumps(pulse(f"e{number}", source=source)).encode(), ALICE, NOW).events
+            log.stage([Item(ALICE, event)], [], NOW)
+            log.commit()
+    looked_at: list[object] = []
+    record = SqliteLogReader._record
+
+    def counted(self: SqliteLogReader, row: Any) -> Any:
+        looked_at.append(row)
+        return record(self, row)
+
+    monkeypatch.setattr(SqliteLogReader, "_record", counted)
+    assert [e["id"] for e in lines("events", "export", "--user", "alice", "--app", "rare")] == ["e15"]
+    assert len(looked_at) < 50
+    for words in (("--device", "watch"), ("--version", "0"), ("--until", "2026-11-22T07:00:00Z")):
+        assert len(lines("events", "export", "--user", "alice", *words)) == 100
 
 
 def test_before_the_first_start(run) -> None:
