@@ -9,7 +9,7 @@ import math
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
@@ -35,6 +35,9 @@ _PADDED_TO: Final = 128
 _LENGTH: Final = 4
 
 
+User = TypeVar("User")
+
+
 class _MadeBy(msgspec.Struct, gc=False):
     provider: str | None = None
     app: str | None = None
@@ -53,9 +56,13 @@ _unpack: Final = msgspec.msgpack.Decoder(tuple[list[str], list[str], _Places]).d
 
 
 class Gathering:
-    """What the rows hold that are being stored; ``first`` is the oldest of them. Fewer than ``least`` are only kept."""
+    """What the rows hold that are being stored; ``first`` is the oldest of them.
+
+    Fewer than ``least`` are only kept, and read together with those of others, who have few, too: ``few``.
+    """
 
     __slots__ = (
+        "_few",
         "_least",
         "_seen",
         "_seen_sources",
@@ -68,9 +75,10 @@ class Gathering:
         "unread",
     )
 
-    def __init__(self, first: int = 0, least: int = 1) -> None:
+    def __init__(self, first: int = 0, least: int = 1, few: "Gathering | None" = None) -> None:
         self.first = first
         self.rows = 0
+        self._few = few
         self._least = least
         self._waiting: list[tuple[str, str | None, bytes]] = []
         self.providers: set[str] = set()
@@ -87,6 +95,8 @@ class Gathering:
         self.rows += 1
         if self.rows < self._least:
             self._waiting.append((type_name, provider, body))
+            if self._few is not None:
+                self._few.add(type_name, provider, body)
             return
         if self._waiting:
             self.read_waiting()
@@ -187,6 +197,27 @@ class Gathering:
             rough = {number if _is_strange(number) else _edge(number, _FINEST) for number in numbers}
             numbers.clear()
             numbers.update(rough)
+
+
+class Gathered(dict[User, Gathering]):
+    """What rows hold, by user; ``few``: those of users with few of them, of all these users together."""
+
+    def __init__(self) -> None:
+        self.few = Gathering()
+
+    def begun(self, user: User, first: int, least: int, *, sealed: bool) -> Gathering:
+        """Where rows of the user are added. In a sealed log nothing is said of several users together."""
+        begun = self[user] = Gathering(first, least, None if sealed else self.few)
+        return begun
+
+    def of_all(self, least: int) -> bytes | None:
+        """A sketch of all rows; None where it would say nothing."""
+        whole = Gathering()
+        whole.join(self.few)
+        for each in self.values():
+            if each.rows >= least:
+                whole.join(each)
+        return whole.encoded()
 
 
 class Sketch:

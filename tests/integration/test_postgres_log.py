@@ -12,7 +12,7 @@ from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.keys.opening import ring_made_if_missing
 from healthsync_mqtt.postgres.connection import ServerPlace
-from healthsync_mqtt.storage.postgres import counts
+from healthsync_mqtt.storage.postgres import counts, reader, sketches
 from healthsync_mqtt.storage.postgres.connection import _SCHEMA_LOCK
 from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerBusyError, ServerGoneError, ServerUnsafeError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
@@ -37,8 +37,12 @@ def server() -> Iterator[Postgres]:
 
 
 @pytest.fixture(autouse=True)
-def counts_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_rows_are_counted_and_sketched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counts, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(reader, "ROWS_AT_ONCE", 0)
+    monkeypatch.setattr(sketches, "BLOCK_LOG2", 2)
+    monkeypatch.setattr(sketches, "_LEAST_ROWS", 1)
+    monkeypatch.setattr(sketches, "_ROWS_PER_STEP", 3)
 
 
 class TestPostgres(EventLogContract):
@@ -299,7 +303,8 @@ def test_a_log_of_before_is_counted_by_and_by_and_not_read_before_it_is_migrated
             log.stage([item(f"e{number}"), item("often", version=number)], [], NOW_US)
             log.commit()
     server.execute(
-        f"DROP TABLE {schema}.counted; ALTER TABLE {schema}.head DROP COLUMN counted; DROP INDEX {schema}.log_version;"
+        f"DROP TABLE {schema}.counted, {schema}.sketch, {schema}.unsketched;"
+        f"ALTER TABLE {schema}.head DROP COLUMN counted; DROP INDEX {schema}.log_version;"
         f"UPDATE {schema}.schema_version SET version = 2"
     )
     with pytest.raises(UnavailableError, match="older schema"):

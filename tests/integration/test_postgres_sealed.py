@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
 ]
 
-TABLES = ("log", "quarantine", "format_state", "format_record", "format_record_sealed")
+TABLES = ("log", "sketch", "quarantine", "format_state", "format_record", "format_record_sealed")
 SECRETS = ("secret-id", "bpm", "secret-name", "secret-state", "secret-refused")
 
 

@@ -11,6 +11,7 @@ from healthsync_mqtt.storage.postgres.arrays import BigintArray
 from healthsync_mqtt.storage.postgres.connection import fetch, run
 from healthsync_mqtt.storage.postgres.quarantine import PostgresQuarantine, as_text, row_again
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing, StoredRow
+from healthsync_mqtt.storage.postgres.sketches import BlockSketches
 from healthsync_mqtt.storage.postgres.statements import statements
 
 _SQL = statements("late_sealing")
@@ -40,10 +41,13 @@ def keep_records(
 class ServerLateSealing(LateSealing):
     """``storage.late_sealing`` on PostgreSQL."""
 
-    def __init__(self, connection: Connection, sealing: ServerSealing, quarantine: PostgresQuarantine) -> None:
+    def __init__(
+        self, connection: Connection, sealing: ServerSealing, quarantine: PostgresQuarantine, sketches: BlockSketches
+    ) -> None:
         self._connection = connection
         self._sealing = sealing
         self._quarantine = quarantine
+        self._sketches = sketches
 
     def _set(self, name: str, value: str | int) -> None:
         run(self._connection, _WRITER_SQL["change_meta"], (name, str(value).encode()))
@@ -52,6 +56,7 @@ class ServerLateSealing(LateSealing):
         return int(fetch(self._connection, _SQL["others"])[0][0])
 
     def _rows(self, first: int, last: int) -> None:
+        self._sketches.forget_rows(self._connection, range(first, last + 1))
         numbers = BigintArray.of(range(first, last + 1))
         stored = (StoredRow(*row) for row in fetch(self._connection, _WRITER_SQL["stored"], (numbers,)))
         store_again(self._connection, [self._sealing.row(row) for row in stored if row.sealed is None])

@@ -44,6 +44,7 @@ from healthsync_mqtt.storage.postgres.faults import AloneError, store_error
 from healthsync_mqtt.storage.postgres.late_sealing import ServerLateSealing, keep_records, store_again
 from healthsync_mqtt.storage.postgres.quarantine import PostgresQuarantine, as_bytes
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing, StoredRow, sealed_as
+from healthsync_mqtt.storage.postgres.sketches import BlockSketches, SketchMaking
 from healthsync_mqtt.storage.postgres.statements import statements
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.storage.sealing import SEALED, Sealed, log_id_of
@@ -113,6 +114,8 @@ class PostgresEventLog:
         self._quarantine = PostgresQuarantine(quotas)
         self._sealing = None if codec is None else ServerSealing(codec, log_id_of(self._facts.secret))
         self._use(self._sealed_now(connection))
+        making = SketchMaking(lambda: self._how.on, self._seal_sketch, self._body)
+        self._sketches = BlockSketches(making)
         #: Whether the open transaction has changed how the log is sealed, and how it was before.
         self._how_staged, self._how_before = False, self._how
         #: The last row, as its anchor knows it: of this writer's last commit.
@@ -121,7 +124,7 @@ class PostgresEventLog:
         self._staged_last: LastPlace | None = None
         #: The number of the open transaction, None without one, and the seq of its last row.
         self._transaction: str | None = None
-        self._staged_head = self._counted = 0
+        self._staged_head = self._counted = self._begun_head = 0
         #: Positions of those whom the last commit or the open transaction concerns: what is committed, what is staged.
         self._positions: dict[str, int] = {}
         self._staged_positions: dict[str, int] = {}
@@ -227,6 +230,7 @@ class PostgresEventLog:
     def rollback(self) -> None:
         """See ``port.EventLog.rollback``."""
         begun, self._transaction = self._transaction, None
+        self._sketches.forget()
         self._staged_positions = {}
         self._quarantine.forget()
         if begun is not None and self._connection is not None:
@@ -286,7 +290,7 @@ class PostgresEventLog:
         if not self._how.on:
             self._sealing.codec.prepare(make=True)
         with self._staging() as connection:
-            late = ServerLateSealing(connection, self._sealing, self._quarantine)
+            late = ServerLateSealing(connection, self._sealing, self._quarantine, self._sketches)
             if not self._how_staged:
                 self._how_staged, self._how_before = True, self._how
             left = late.step(self._how, rows, self._staged_head)
@@ -300,7 +304,7 @@ class PostgresEventLog:
 
     def erase(self, user: str, seqs: Sequence[int]) -> None:
         """See ``port.EventLog.erase``."""
-        self._chores.append(partial(_erase, user=user, seqs=list(seqs)))
+        self._chores.append(partial(self._erase, user=user, seqs=list(seqs)))
 
     def forget_user(self, user: str, names: Sequence[str], through: int) -> None:  # noqa: ARG002
         """See ``port.EventLog.forget_user``: names are kept in rows alone."""
@@ -404,6 +408,7 @@ class PostgresEventLog:
             connection.execute(b"BEGIN")
             begun = asked(connection, _SQL["begin"])
         self._staged_head, self._counted, self._transaction = begun.fetchall()[0]
+        self._begun_head = self._staged_head
         self._staged_positions = {}
         if self._sealing is not None:
             self._sealing.codec.fresh()
@@ -419,6 +424,7 @@ class PostgresEventLog:
         for chore in chores:
             chore(connection)
         count_on(connection, self._counted, self._staged_head)
+        self._sketches.finish(connection, self._begun_head, self._staged_head)
         if self._alone:
             run(connection, _SQL["move_head"], (self._staged_head,))
         else:
@@ -516,13 +522,23 @@ class PostgresEventLog:
         }
         found = {}
         for row in self._stored(connection, list(wanted)) if wanted else []:
-            body = bytes(row.body) if row.sealed is None else self._opened(row)[1]
-            found[row.seq] = Held(row.type, row.version, Op(row.op), row.start_us, row.end_us, body)
+            found[row.seq] = Held(row.type, row.version, Op(row.op), row.start_us, row.end_us, self._body(row))
         return found
 
     @staticmethod
     def _stored(connection: Connection, seqs: Sequence[int]) -> list[StoredRow]:
         return [StoredRow(*row) for row in fetch(connection, _SQL["stored"], (BigintArray.of(seqs),))]
+
+    def _body(self, row: StoredRow) -> bytes:
+        return bytes(row.body) if row.sealed is None else self._opened(row)[1]
+
+    def _seal_sketch(self, user: str, block: int, sketch: bytes, first: int) -> bytes | None:
+        """Not with a new key: where that of a row was destroyed, nothing is to be left of its user."""
+        assert self._sealing is not None
+        (row,) = self._stored(self._connected(), [first])
+        if row.sealed is not None and self._sealing.is_gone(row):
+            return None
+        return self._sealing.sketch(user, block, sketch)
 
     def _opened(self, row: StoredRow) -> tuple[str, bytes]:
         if self._sealing is None:
@@ -557,6 +573,7 @@ class PostgresEventLog:
                 "a newer row of an id is in the event log than the one that was there under the lock",
                 hint="nothing was acknowledged; report it with the log",
             )
+        self._sketches.add(rows)
         sealing = self._sealing if self._how.on else None
         statement, columns = ("append", _COLUMNS) if sealing is None else ("append_sealed", (*_COLUMNS, "int2"))
         with connection.cursor(binary=True) as cursor, cursor.copy(_SQL[statement]) as copy:
@@ -578,17 +595,28 @@ class PostgresEventLog:
         for each in _OF_A_PERSON:
             run(connection, _ERASING[each], (user,))
         forget_counts(connection, user)
+        self._sketches.forget_user(connection, user)
         self._staged_positions.pop(user, None)
+
+    def _erase(self, connection: Connection, user: str, seqs: list[int]) -> None:
+        uncount(connection, seqs, user)
+        self._sketches.forget_rows(connection, seqs, user)
+        wanted = {"user": user, "seqs": seqs, "nobody": NOBODY}
+        for each in ("forget_identities", "supersede_no_more", "husks"):
+            run(connection, _ERASING[each], wanted)
 
     def _purge(self, connection: Connection, type_name: str, before_us: int, seqs: list[int]) -> None:
         run(connection, _SQL["note_purge"], (type_name, before_us))
         if self._sealing is None or not self._how.on:
             uncount(connection, seqs)
+            self._sketches.forget_rows(connection, seqs)
             run(connection, _SQL["purge"], (seqs,))
             return
         rows = map(self._sealing.without_body, [row for row in self._stored(connection, seqs) if row.body])
         emptied = [row for row in rows if row is not None]
-        uncount(connection, [row.seq for row in emptied])
+        going = [row.seq for row in emptied]
+        uncount(connection, going)
+        self._sketches.forget_rows(connection, going)
         store_again(connection, emptied)
 
     def _remember(self, connection: Connection, memory: FormatMemory) -> None:
@@ -656,10 +684,3 @@ def _write_identities(
     digests, places = zip(*identities, strict=True)
     seqs, ranks = zip(*places, strict=True)
     return asked(connection, _SQL[statement], (DigestArray.of(digests), BigintArray.of(seqs), BigintArray.of(ranks)))
-
-
-def _erase(connection: Connection, user: str, seqs: list[int]) -> None:
-    uncount(connection, seqs, user)
-    wanted = {"user": user, "seqs": seqs, "nobody": NOBODY}
-    for each in ("forget_identities", "supersede_no_more", "husks"):
-        run(connection, _ERASING[each], wanted)

@@ -3,7 +3,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, Self
@@ -19,15 +19,19 @@ from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.page import whole_page
 from healthsync_mqtt.storage.port import NOBODY, CountKey, FormatMemory, RejectedRow, Stretch, Totals
 from healthsync_mqtt.storage.postgres.connection import LogFacts, connect_reader, fetch, refuse_empty, translated
-from healthsync_mqtt.storage.postgres.counts import counts
+from healthsync_mqtt.storage.postgres.counts import ROWS_AT_ONCE, counts
 from healthsync_mqtt.storage.postgres.log import identity_function
 from healthsync_mqtt.storage.postgres.quarantine import as_bytes, as_text, row_again
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing, StoredRow, sealed_as
+from healthsync_mqtt.storage.postgres.shelves import Shelves
+from healthsync_mqtt.storage.postgres.sketches import SketchedBlocks
 from healthsync_mqtt.storage.postgres.statements import statements
 from healthsync_mqtt.storage.sealing import Sealed, log_id_of
 
 _SQL = statements("reader")
 
+_KEPT: Final = ("type", "device", "since", "until")
+"""What rows are chosen by, and where such rows lie is kept."""
 _PAUSE_S: Final = 0.5
 """Between two tries to connect."""
 
@@ -43,6 +47,7 @@ class PostgresLogReader:
         self._sealing = None if codec is None else ServerSealing(codec, log_id_of(self._facts.secret))
         self._how = sealed_as({name: bytes(value) for name, value in fetch(connection, _SQL["meta"])})
         self._identity = identity_function(self._facts.secret)
+        self._sketched = SketchedBlocks(self._ask, self._sketch)
         #: How many snapshots are open, one inside another.
         self._depth = 0
         self._not_before = 0.0
@@ -91,8 +96,20 @@ class PostgresLogReader:
             "after": after, "limit": limit, "user": user, "type": type, "since": since_us, "history": history,
             "before": before if newest else None, "until": until_us, "device": device, "version": version,
         }  # fmt: skip
-        ask = partial(self._query, "read_newest" if newest else "read")
-        return whole_page(ask, self._records, wanted, newest=newest, contents=contents)
+        wanted["through"] = None
+        look = partial(self._query, "read_newest" if newest else "read")
+        if contents is None and all(wanted[key] is None for key in _KEPT):
+            return whole_page(look, self._records, wanted, newest=newest)
+        with self.snapshot():
+            head = self.head()
+            where = partial(self._where, look, min(head, before - 1) if newest and before is not None else head)
+            return whole_page(
+                partial(where, newest=newest, contents=contents),
+                self._records,
+                wanted,
+                newest=newest,
+                contents=contents,
+            )
 
     def counts(
         self,
@@ -316,6 +333,44 @@ class PostgresLogReader:
                 raise
             self._connection = connection
         return self._connection
+
+    def _where(
+        self,
+        look: Callable[[dict[str, Any]], list[Any]],
+        through: int,
+        wanted: dict[str, Any],
+        *,
+        newest: bool,
+        contents: Contents | None,
+    ) -> list[Any]:
+        """Rows, read only where some of them may lie that are wanted, as far as that is kept."""
+        after, before = wanted["after"], wanted["before"]
+        end = through if before is None else min(through, before - 1)
+        if end - after <= ROWS_AT_ONCE:
+            return look(wanted | {"through": end})
+        shelves, rows = Shelves(self._ask), list[Any]()
+        counted, user, device = shelves.counted_through(), wanted["user"], wanted["device"]
+        if user is None and device is not None:
+            user = shelves.only_user_of(device)
+        parts: list[tuple[str | None, Iterable[tuple[int, int]]]] = [
+            (user, shelves.with_rows(wanted, after, min(end, counted), newest=newest)),
+            (wanted["user"], [(max(after, counted), end)] if end > counted else []),
+        ]
+        for whose, part in reversed(parts) if newest else parts:
+            stretches = part
+            if contents is not None:
+                stretches = self._sketched.of(part, whose, contents, wanted["type"], newest=newest)
+            for low, high in stretches:
+                left = wanted["limit"] - len(rows)
+                if left <= 0:
+                    return rows
+                rows += look(wanted | {"user": whose, "after": low, "through": high, "limit": left})
+        return rows
+
+    def _sketch(self, user: str, block: int, stored: bytes, how: int | None) -> bytes | None:
+        if how is None:
+            return stored if self._how.mixed or not self._how.on else SketchedBlocks.unknown
+        return self._opener().sketch_again(user, block, stored)
 
     def _query(self, name: str, bindings: Any) -> list[Any]:
         return self._ask(_SQL[name], bindings)

@@ -101,6 +101,10 @@ class ServerSealing(Sealing):
         except (TamperedError, struct.error, ValueError, TypeError, AttributeError) as error:
             raise TamperedError(f"row {row.seq} of the event log") from error
 
+    def is_gone(self, row: StoredRow) -> bool:
+        """Whether a row that is not stored as it is cannot be opened any more; it is not opened for that."""
+        return row.sealed == ERASED or self.codec.is_gone(bytes(row.body) or b64decode(row.id))
+
     def without_body(self, row: StoredRow) -> StoredRow | None:
         """The same row, purged. None: its key is away, and nobody's commit waits for it; the next sweep finds it."""
         try:

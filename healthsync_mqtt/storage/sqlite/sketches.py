@@ -16,20 +16,15 @@ import msgspec
 from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
 from healthsync_mqtt.model.choice import Contents
 from healthsync_mqtt.storage.sealing import SEALED
-from healthsync_mqtt.storage.sketch import Gathering, Sketch
+from healthsync_mqtt.storage.sketch import Gathered, Gathering, Sketch
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
 from healthsync_mqtt.storage.sqlite.index import Tuning
 from healthsync_mqtt.storage.sqlite.statements import statements
 
 _SQL = statements("sketches")
 _INDEX_SQL = statements("index")
-_MOST_OF_FEW: Final = 512
-"""Rows of users with few of them that are read with a block, so that it takes no time that anybody notices."""
 _LOCKED: Final = (KeyUnavailableError, TamperedError)
 """A user's key cannot be had, or not be used."""
-
-Gathered = dict[int, Gathering]
-"""What rows hold, by user."""
 
 
 class SketchMaking(NamedTuple):
@@ -54,20 +49,19 @@ class Sketches:
         self._rows_together = tuning.rows_sketched_together
         #: Of the rows since blocks last had their sketches, and of those that get them with the next block; None: it is
         #: not known.
-        self.gathered: Gathered | None = None
-        self._of_blocks: Gathered | None = None
+        self.gathered: Gathered[int] | None = None
+        self._of_blocks: Gathered[int] | None = None
         #: How many rows those are, the blocks that wait for sketches, and whether the next block brings them.
         self._rows = 0
         self._blocks: list[int] = []
         self._complete = False
         #: Those that are looked through again (the last of their blocks), the next row, and what those before hold.
-        self._again: tuple[int, int, Gathered] | None = None
+        self._again: tuple[int, int, Gathered[int]] | None = None
         self._more = True
 
-    def begun(self, gathered: Gathered, user: int, seq: int) -> Gathering:
+    def begun(self, gathered: Gathered[int], user: int, seq: int) -> Gathering:
         """Where rows of the user are added; this one is the first."""
-        begun = gathered[user] = Gathering(seq, self._least_rows)
-        return begun
+        return gathered.begun(user, seq, self._least_rows, sealed=self._making.is_sealed())
 
     def forget(self) -> None:
         """Drop what is half done in memory."""
@@ -80,7 +74,7 @@ class Sketches:
         self._rows += rows
         self._complete = self._rows >= self._rows_together
         if self._complete:
-            self._of_blocks, self.gathered, self._rows = self.gathered, {}, 0
+            self._of_blocks, self.gathered, self._rows = self.gathered, Gathered(), 0
 
     def add_block(self, block: int, first: int) -> None:
         """They have it; ``first`` is the first of them."""
@@ -115,7 +109,7 @@ class Sketches:
             if block is None:
                 self._more = False
                 return
-            self._again = block, fetch_value(self._connection, _SQL["first_of"], (block,)), {}
+            self._again = block, fetch_value(self._connection, _SQL["first_of"], (block,)), Gathered()
         block, first, gathered = self._again
         wanted = {"first": first, "last": block, "limit": self._rows_per_step}
         rows = fetch(self._connection, _SQL["rows_without"], wanted)
@@ -154,7 +148,7 @@ class Sketches:
         fetch(self._connection, _SQL["note_unsketched"], (block,))
         self._again, self._more = None, True
 
-    def _write(self, block: int, gathered: Gathered) -> None:
+    def _write(self, block: int, gathered: Gathered[int]) -> None:
         sealed, rows = self._making.is_sealed(), list[tuple[int, int, bytes, int | None]]()
         for user, of_user in sorted(gathered.items()):
             sketch = of_user.encoded() if of_user.rows >= self._least_rows else None
@@ -163,20 +157,11 @@ class Sketches:
                 sketch = self._making.seal(user, block, sketch, stored)
             if sketch is not None:
                 rows.append((block, user, sketch, SEALED if sealed else None))
-        told = b"" if sealed and len(rows) == len(gathered) else None if sealed else self._whole(gathered)
+        whole = b"" if len(rows) == len(gathered) else None
+        told = whole if sealed else gathered.of_all(self._least_rows)
         if told is not None:
             rows.append((block, 0, told, None))
         self._connection.executemany(_SQL["add"], rows).fetchall()
-
-    def _whole(self, gathered: Gathered) -> bytes | None:
-        """Of all rows, where not too many are still to be read for it."""
-        few = sum(each.rows for each in gathered.values() if each.rows < self._least_rows)
-        if few > _MOST_OF_FEW:
-            return None
-        whole = Gathering()
-        for each in gathered.values():
-            whole.join(each)
-        return whole.encoded()
 
 
 class SketchedBlocks:

@@ -28,4 +28,4 @@ DELETE FROM format_record_sealed WHERE username = %s
 DELETE FROM person WHERE username = %s
 
 -- name: vacuum
-VACUUM log, counted, identity, superseded, person, quarantine, quarantine_held, format_state, format_record, format_record_sealed
+VACUUM log, counted, sketch, unsketched, identity, superseded, person, quarantine, quarantine_held, format_state, format_record, format_record_sealed

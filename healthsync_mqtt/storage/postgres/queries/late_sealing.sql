@@ -20,4 +20,4 @@ SELECT (SELECT count(*) FROM quarantine WHERE sealed IS NULL) + (SELECT count(*)
 + (SELECT count(*) FROM format_record)
 
 -- name: compact
-VACUUM (FULL) log, quarantine, format_state, format_record, format_record_sealed
+VACUUM (FULL) log, sketch, quarantine, format_state, format_record, format_record_sealed

@@ -2,7 +2,7 @@
 l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed
 
 -- part: wanted
-l.seq > %(after)s AND length(l.body) > 0 AND (%(user)s::text IS NULL OR l.username = %(user)s)
+l.seq > %(after)s AND (%(through)s::bigint IS NULL OR l.seq <= %(through)s) AND length(l.body) > 0 AND (%(user)s::text IS NULL OR l.username = %(user)s)
 AND (%(type)s::text IS NULL OR l.type = %(type)s) AND (%(device)s::text IS NULL OR l.device = %(device)s)
 AND (%(since)s::bigint IS NULL OR l.start_us >= %(since)s) AND (%(until)s::bigint IS NULL OR l.start_us < %(until)s)
 AND (%(version)s::bigint IS NULL OR l.version = %(version)s) AND (%(before)s::bigint IS NULL OR l.seq < %(before)s)

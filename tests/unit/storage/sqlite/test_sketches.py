@@ -224,6 +224,25 @@ def test_who_has_too_few_rows_for_a_sketch_is_found(tmp_path: Path) -> None:
             assert [each.user for each in reader.read(0, 9, contents=Contents(app=APP), user="carol")] == ["carol"]
 
 
+def test_a_log_that_is_not_sealed_says_what_all_rows_hold_however_many_users_have_few(tmp_path: Path) -> None:
+    many = 600
+    tuning = replace(TUNING, rows_per_block=many, rows_sketched_together=many, rows_per_sketch=64)
+    with SqliteEventLog.open(tmp_path / "events.db", tuning=tuning) as log:
+        for number in range(2 * many):  # the first block is looked through, the second one gathered meanwhile
+            app = APP if number == many + 5 else "a"
+            log.stage([row(number, f"user{number % many}", app)], [], NOW_US)
+            if number % many == many - 1:
+                log.commit()
+        settle(log)
+        settle(log, 200)
+        assert [APP.encode() in sketch for _, sketch, _ in kept(log)] == [False, True]
+        log.purge("heart_rate", NOW_US + 1, [many + 6])
+        log.commit()
+        settle(log, 200)
+        assert unsketched(log) == []
+        assert [APP.encode() in sketch for _, sketch, _ in kept(log)] == [False, False]
+
+
 def test_a_sketch_that_is_not_sealed_is_not_gone_by_in_a_sealed_log(tmp_path: Path) -> None:
     with sealed_writer(tmp_path, tuning=TUNING) as log:
         fill(log, 3, once=1)
