@@ -91,11 +91,13 @@ def export(
         types: Counter[str] = Counter()
         with _written(form, out) as into, progress(f"{user}: {form}", log.head()) as moved:
             asked = {"user": user, "type": wanted, "since_us": since_us, "history": history, **choice.rows}
+            left_out = 0
             for record in _rows(log, moved, asked):
                 into.take(record)
-                types[record.type] += 1
-        left_out = dict(into.left_out)
-    _say(form, out, types, left_out, json=json)
+                before, left_out = left_out, sum(into.left_out.values())
+                types[record.type] += before == left_out
+        why = dict(into.left_out)
+    _say(form, out, +types, why, json=json)
 
 
 @contextmanager

@@ -118,6 +118,13 @@ class TestExport:
             assert len(found["entry"] if form == "fhir" else found) == count
         assert "left out: 1 x heart_rate: a deletion has no data point" in done.stderr
 
+    def test_what_is_left_out_is_not_counted_as_written(self, run, tmp_path: Path) -> None:
+        done = run("events", "export", "--user", "alice", "--format", "omh", "-o", str(tmp_path / "a.json"), "--json")
+        assert json.loads(done.stdout) == {
+            "format": "omh", "file": str(tmp_path / "a.json"), "events": 2, "types": {"heart_rate": 2},
+            "left_out": {"heart_rate: a deletion has no data point": 1},
+        }  # fmt: skip
+
     def test_it_is_written_down_who_exported(self, run, lines) -> None:
         run("events", "export", "--user", "alice")
         assert "events.exported" in [row["action"] for row in lines("audit", "list")]
