@@ -219,7 +219,7 @@ UNSTATED: Final[dict[str, str]] = {
         (
             "healthsync_mqtt.storage.sketch:_MOST_BYTES", "healthsync_mqtt.storage.sketch:_MOST_GATHERED",
             "healthsync_mqtt.storage.sketch:_MOST_NAMES", "healthsync_mqtt.storage.sketch:_MOST_PLACES",
-            "healthsync_mqtt.storage.sketch:_MOST_SEEN", "healthsync_mqtt.storage.sqlite.sketches:_MOST_OF_FEW",
+            "healthsync_mqtt.storage.sketch:_MOST_SEEN", "healthsync_mqtt.storage.postgres.sketches:_BLOCKS_AT_ONCE",
         ),
         "a sketch",
     ),
