@@ -199,7 +199,7 @@ class Gathering:
             numbers.update(rough)
 
 
-class Gathered(dict[User, Gathering]):
+class UsersGathered(dict[User, Gathering]):
     """What rows hold, by user; ``few``: those of users with few of them, of all these users together."""
 
     def __init__(self) -> None:

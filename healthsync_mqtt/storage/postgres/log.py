@@ -44,7 +44,7 @@ from healthsync_mqtt.storage.postgres.faults import AloneError, store_error
 from healthsync_mqtt.storage.postgres.late_sealing import ServerLateSealing, keep_records, store_again
 from healthsync_mqtt.storage.postgres.quarantine import PostgresQuarantine, as_bytes
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing, StoredRow, sealed_as
-from healthsync_mqtt.storage.postgres.sketches import BlockSketches, SketchMaking
+from healthsync_mqtt.storage.postgres.sketches import BlockSketches, BlockSketchMaking
 from healthsync_mqtt.storage.postgres.statements import statements
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.storage.sealing import SEALED, Sealed, log_id_of
@@ -114,7 +114,7 @@ class PostgresEventLog:
         self._quarantine = PostgresQuarantine(quotas)
         self._sealing = None if codec is None else ServerSealing(codec, log_id_of(self._facts.secret))
         self._use(self._sealed_now(connection))
-        making = SketchMaking(lambda: self._how.on, self._seal_sketch, self._body)
+        making = BlockSketchMaking(lambda: self._how.on, self._seal_sketch, self._body)
         self._sketches = BlockSketches(making)
         #: Whether the open transaction has changed how the log is sealed, and how it was before.
         self._how_staged, self._how_before = False, self._how

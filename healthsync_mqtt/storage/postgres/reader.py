@@ -23,8 +23,8 @@ from healthsync_mqtt.storage.postgres.counts import ROWS_AT_ONCE, counts
 from healthsync_mqtt.storage.postgres.log import identity_function
 from healthsync_mqtt.storage.postgres.quarantine import as_bytes, as_text, row_again
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing, StoredRow, sealed_as
-from healthsync_mqtt.storage.postgres.shelves import Shelves
-from healthsync_mqtt.storage.postgres.sketches import SketchedBlocks
+from healthsync_mqtt.storage.postgres.shelves import CountedShelves
+from healthsync_mqtt.storage.postgres.sketches import SketchedStretches
 from healthsync_mqtt.storage.postgres.statements import statements
 from healthsync_mqtt.storage.sealing import Sealed, log_id_of
 
@@ -47,7 +47,7 @@ class PostgresLogReader:
         self._sealing = None if codec is None else ServerSealing(codec, log_id_of(self._facts.secret))
         self._how = sealed_as({name: bytes(value) for name, value in fetch(connection, _SQL["meta"])})
         self._identity = identity_function(self._facts.secret)
-        self._sketched = SketchedBlocks(self._ask, self._sketch)
+        self._sketched = SketchedStretches(self._ask, self._sketch)
         #: How many snapshots are open, one inside another.
         self._depth = 0
         self._not_before = 0.0
@@ -348,7 +348,7 @@ class PostgresLogReader:
         end = through if before is None else min(through, before - 1)
         if end - after <= ROWS_AT_ONCE:
             return look(wanted | {"through": end})
-        shelves, rows = Shelves(self._ask), list[Any]()
+        shelves, rows = CountedShelves(self._ask), list[Any]()
         counted, user, device = shelves.counted_through(), wanted["user"], wanted["device"]
         if user is None and device is not None:
             user = shelves.only_user_of(device)
@@ -369,7 +369,7 @@ class PostgresLogReader:
 
     def _sketch(self, user: str, block: int, stored: bytes, how: int | None) -> bytes | None:
         if how is None:
-            return stored if self._how.mixed or not self._how.on else SketchedBlocks.unknown
+            return stored if self._how.mixed or not self._how.on else SketchedStretches.unknown
         return self._opener().sketch_again(user, block, stored)
 
     def _query(self, name: str, bindings: Any) -> list[Any]:

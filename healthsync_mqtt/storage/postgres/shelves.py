@@ -12,7 +12,7 @@ SHELF_LOG2: Final = 19
 """Rows of the log that are counted together; ``queries/counting.sql`` has the same."""
 
 
-class Shelves:
+class CountedShelves:
     """For a reader, inside of its snapshot. A stretch is of the rows after its first number, up to its second."""
 
     def __init__(self, ask: Callable[[bytes, Any], list[Any]]) -> None:

@@ -23,7 +23,7 @@ from healthsync_mqtt.storage.postgres.connection import fetch, run
 from healthsync_mqtt.storage.postgres.sealing import StoredRow
 from healthsync_mqtt.storage.postgres.statements import statements
 from healthsync_mqtt.storage.sealing import SEALED
-from healthsync_mqtt.storage.sketch import Gathered, Sketch
+from healthsync_mqtt.storage.sketch import Sketch, UsersGathered
 
 _SQL = statements("sketches")
 BLOCK_LOG2: Final = 14
@@ -40,7 +40,7 @@ _ALL: Final = ""
 """Stands for all rows of a block where a user is named."""
 
 
-class SketchMaking(NamedTuple):
+class BlockSketchMaking(NamedTuple):
     """What the writer lends: how a sketch of user and block is kept, and a row opened."""
 
     is_sealed: Callable[[], bool]
@@ -53,19 +53,19 @@ class SketchMaking(NamedTuple):
 class BlockSketches:
     """The writer's. What changes the log runs inside of its transactions."""
 
-    def __init__(self, making: SketchMaking) -> None:
+    def __init__(self, making: BlockSketchMaking) -> None:
         self._making = making
         #: The block that is being staged, its rows that were staged here, and what they hold.
-        self._block, self._rows, self._gathered = -1, 0, Gathered[str]()
+        self._block, self._rows, self._gathered = -1, 0, UsersGathered[str]()
         #: Of blocks all of whose rows were staged here, and that no commit has ended yet.
-        self._whole: dict[int, Gathered[str]] = {}
+        self._whole: dict[int, UsersGathered[str]] = {}
         #: A block that is looked through, which time, the row after which it goes on, and what those before hold.
-        self._again: tuple[int, int, int, Gathered[str]] | None = None
+        self._again: tuple[int, int, int, UsersGathered[str]] | None = None
         self._more = True
 
     def forget(self) -> None:
         """Drop what is half done in memory."""
-        self._block, self._rows, self._gathered = -1, 0, Gathered()
+        self._block, self._rows, self._gathered = -1, 0, UsersGathered()
         self._whole, self._again, self._more = {}, None, True
 
     def add(self, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -75,7 +75,7 @@ class BlockSketches:
         for seq, _, _, _, _, _, _, _, user, _, provider, kind, _, body in rows:
             if (seq - 1) >> BLOCK_LOG2 != block:
                 block = self._block = (seq - 1) >> BLOCK_LOG2
-                gathered = self._gathered = Gathered()
+                gathered = self._gathered = UsersGathered()
                 get, self._rows = gathered.get, 0
             self._rows += 1
             if user != NOBODY:
@@ -124,7 +124,7 @@ class BlockSketches:
                 self._more = False
                 return
             block, times = found[0]
-            self._again = block, times, block << BLOCK_LOG2, Gathered()
+            self._again = block, times, block << BLOCK_LOG2, UsersGathered()
         block, times, after, gathered = self._again
         through = (block + 1) << BLOCK_LOG2
         wanted = {"block": block, "after": after, "through": through, "nobody": NOBODY, "limit": _ROWS_PER_STEP}
@@ -155,7 +155,7 @@ class BlockSketches:
         run(connection, _SQL["note_unsketched"], (block,))
         self._again, self._more = None, True
 
-    def _write(self, connection: Connection, block: int, gathered: Gathered[str]) -> None:
+    def _write(self, connection: Connection, block: int, gathered: UsersGathered[str]) -> None:
         sealed, kept = self._making.is_sealed(), dict[str, tuple[bytes, int | None]]()
         for user, of_user in sorted(gathered.items()):
             sketch = of_user.encoded() if of_user.rows >= _LEAST_ROWS else None
@@ -172,7 +172,7 @@ class BlockSketches:
             run(connection, _SQL["add"], (block, TextArray.of(list(kept)), *sketches))
 
 
-class SketchedBlocks:
+class SketchedStretches:
     """For a reader, inside of its snapshot: what is left of stretches when their blocks were asked.
 
     ``opened`` makes of user, block, sketch and ``sealed`` the sketch as it was made: None where the user's key was

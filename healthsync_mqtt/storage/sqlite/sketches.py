@@ -16,7 +16,7 @@ import msgspec
 from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
 from healthsync_mqtt.model.choice import Contents
 from healthsync_mqtt.storage.sealing import SEALED
-from healthsync_mqtt.storage.sketch import Gathered, Gathering, Sketch
+from healthsync_mqtt.storage.sketch import Gathering, Sketch, UsersGathered
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
 from healthsync_mqtt.storage.sqlite.index import Tuning
 from healthsync_mqtt.storage.sqlite.statements import statements
@@ -49,17 +49,17 @@ class Sketches:
         self._rows_together = tuning.rows_sketched_together
         #: Of the rows since blocks last had their sketches, and of those that get them with the next block; None: it is
         #: not known.
-        self.gathered: Gathered[int] | None = None
-        self._of_blocks: Gathered[int] | None = None
+        self.gathered: UsersGathered[int] | None = None
+        self._of_blocks: UsersGathered[int] | None = None
         #: How many rows those are, the blocks that wait for sketches, and whether the next block brings them.
         self._rows = 0
         self._blocks: list[int] = []
         self._complete = False
         #: Those that are looked through again (the last of their blocks), the next row, and what those before hold.
-        self._again: tuple[int, int, Gathered[int]] | None = None
+        self._again: tuple[int, int, UsersGathered[int]] | None = None
         self._more = True
 
-    def begun(self, gathered: Gathered[int], user: int, seq: int) -> Gathering:
+    def begun(self, gathered: UsersGathered[int], user: int, seq: int) -> Gathering:
         """Where rows of the user are added; this one is the first."""
         return gathered.begun(user, seq, self._least_rows, sealed=self._making.is_sealed())
 
@@ -74,7 +74,7 @@ class Sketches:
         self._rows += rows
         self._complete = self._rows >= self._rows_together
         if self._complete:
-            self._of_blocks, self.gathered, self._rows = self.gathered, Gathered(), 0
+            self._of_blocks, self.gathered, self._rows = self.gathered, UsersGathered(), 0
 
     def add_block(self, block: int, first: int) -> None:
         """They have it; ``first`` is the first of them."""
@@ -109,7 +109,7 @@ class Sketches:
             if block is None:
                 self._more = False
                 return
-            self._again = block, fetch_value(self._connection, _SQL["first_of"], (block,)), Gathered()
+            self._again = block, fetch_value(self._connection, _SQL["first_of"], (block,)), UsersGathered()
         block, first, gathered = self._again
         wanted = {"first": first, "last": block, "limit": self._rows_per_step}
         rows = fetch(self._connection, _SQL["rows_without"], wanted)
@@ -148,7 +148,7 @@ class Sketches:
         fetch(self._connection, _SQL["note_unsketched"], (block,))
         self._again, self._more = None, True
 
-    def _write(self, block: int, gathered: Gathered[int]) -> None:
+    def _write(self, block: int, gathered: UsersGathered[int]) -> None:
         sealed, rows = self._making.is_sealed(), list[tuple[int, int, bytes, int | None]]()
         for user, of_user in sorted(gathered.items()):
             sketch = of_user.encoded() if of_user.rows >= self._least_rows else None
