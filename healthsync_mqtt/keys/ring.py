@@ -277,9 +277,9 @@ class KeyRing:
         return found.mark(data)
 
     def _opening(self, owner: str, sealed: bytes) -> DataKey:
-        key_id = key_id_of(sealed)
         found = self._known.get(sealed[:HEADER_BYTES])
         if found is None:
+            key_id = key_id_of(sealed)
             with self._turn:
                 row = self._book.by_id(key_id)
                 if row is None:
