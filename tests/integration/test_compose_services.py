@@ -1,12 +1,14 @@
 """Each service of ours in the compose files, by its own command and environment, as the image's account.
 
 There is no container engine: volumes are directories, names of other containers are this machine, ports are free ones.
-Mosquitto is Debian's. EMQX is not here: there its two bridges work on a Mosquitto, with what their own setup gave them.
+Mosquitto, RabbitMQ and PostgreSQL are Debian's, with the files' own words. EMQX is not here: there its two bridges work
+on a Mosquitto, with what their own setup gave them.
 """
 
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,9 +22,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.test_deploy_image import COMPOSE, as_account, image
+from tests.integration.test_deploy_image import COMPOSE, account, as_account, image
 from tests.integration.test_package import run
-from tests.support import child
+from tests.support import child, postgres, rabbitmq
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.servers import free_port
 
@@ -38,20 +40,23 @@ class Containers:
         self.services: dict[str, dict[str, Any]] = document["services"]
         self.image = image
         self.log = image / f"{file}.log"
+        #: what the images of others set, by service
+        self.of_images: dict[str, dict[str, str]] = {}
         self._swaps = swaps
         self._as = [] if rooted else as_account()
 
     def swapped(self, text: str) -> str:
         text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text).replace("$$", "$")
-        for old, new in self._swaps.items():
-            text = text.replace(old, new)
-        return text
+        # All in one pass, and whole numbers: a free port may have digits in it that are another one in the file.
+        words = (rf"(?<!\d){old}(?!\d)" if old.isdecimal() else re.escape(old) for old in self._swaps)
+        return re.sub("|".join(words), lambda found: self._swaps[found[0]], text)
 
     def environment(self, name: str) -> dict[str, str]:
         said = self.services[name].get("environment", {})
         here = {key: self.swapped(str(value)) for key, value in said.items()}
         path = f"{self.image}/venv/bin:{os.environ['PATH']}:/usr/sbin"
-        return {"HEALTHSYNC_DATA": str(self.image / "data"), "HOME": "/", "LANG": "C.UTF-8", "PATH": path} | here
+        own = {"HEALTHSYNC_DATA": str(self.image / "data"), "HOME": "/", "LANG": "C.UTF-8", "PATH": path}
+        return own | here | self.of_images.get(name, {})
 
     def command(self, name: str) -> list[str]:
         service = self.services[name]
@@ -90,7 +95,8 @@ class Containers:
         kind, *check = self.services[name]["healthcheck"]["test"]
         assert kind == "CMD"
         words = [sys.executable if word == "python3" else self.swapped(word) for word in check]
-        return subprocess.run(words, capture_output=True, check=False).returncode == 0
+        env = os.environ | self.environment(name)
+        return subprocess.run(words, env=env, cwd="/", capture_output=True, check=False).returncode == 0
 
     def exec(self, name: str, *words: str) -> list[Any]:
         """As ``docker compose exec`` does, in the environment of the service."""
@@ -213,3 +219,102 @@ def test_emqx_yaml(image: Path, tmp_path: Path) -> None:
             wait_until(lambda: sum(stored()) > 0, "the event")
             assert sorted(stored()) == [0, 1], "one of them has the user"
         assert "The access hooks listen" in file.log.read_text()
+
+
+@pytest.mark.skipif(not (rabbitmq.installed() and postgres.installed()), reason="needs rabbitmq-server and postgresql")
+def test_rabbitmq_yaml(image: Path, tmp_path: Path) -> None:
+    """All of it but InfluxDB: the broker and the server with their own words of the file, three bridges on one log."""
+    port, server, metrics = str(free_port()), str(free_port()), [str(free_port()) for _ in range(3)]
+    hooks, management = str(free_port()), str(free_port())
+    volume, broker, queues = image / "three", image / "rabbitmq/healthsync", image / "queues"
+    for each in (volume, queues):  # a volume takes over owner and mode
+        each.mkdir(mode=0o700)
+        if (owner := account()) is not None:
+            os.chown(each, owner, owner)
+    run(*as_account(), "mkdir", queues / "home", cwd=image)
+    swaps = {
+        "/deploy/setup.sh": str(COMPOSE / "setup.sh"),
+        "/deploy/parts.sh": str(COMPOSE.parent / "helm/healthsync/files/parts.sh"),
+        "/rabbitmq/healthsync": str(broker),
+        "/data/": f"{volume}/",
+        "@postgres:5432": f"@localhost:{server}",
+        "8883": port, "5432": server, "15672": management, "8870": hooks,
+    }  # fmt: skip
+    file = Containers("rabbitmq.yaml", image, swaps, rooted=False)
+    bridges = ("bridge-1", "bridge-2", "bridge-3")
+    assert set(file.services) == {"setup", "rabbitmq", "auth", "postgres", *bridges, "influxdb"}
+    assert {file.services[name]["user"] for name in ("rabbitmq", "postgres")} == {"10001:10001"}
+    for _ in range(2):  # and again at the next `up`
+        file.once("setup", SECRETS=f"{image}/secrets", VOLUME=str(volume))
+    conf = (broker / "rabbitmq.conf").read_text()
+    for there, here in (
+        ("0.0.0.0:8883", f"127.0.0.1:{port}"),
+        ("management.tcp.port = 15672", f"management.tcp.port = {management}"),
+        ("127.0.0.1:8870", f"127.0.0.1:{hooks}"),
+    ):
+        assert there in conf
+        conf = conf.replace(there, here)
+    (broker / "rabbitmq.conf").write_text(conf)
+
+    programs = Path(str(postgres.program("postgres"))).parent
+    path = os.environ["PATH"]
+    file.of_images = {
+        "postgres": {"PATH": f"{programs}:{path}", "PGDATA": str(image / "cluster")},
+        "rabbitmq": {"PATH": f"{rabbitmq.SERVER.parent}:{path}", **rabbitmq.node(queues)},
+    }
+    initialise(file, image, image / "secrets/postgres-password")
+    file.services["postgres"]["command"] += ["-k", "", "-p", server, "-h", "127.0.0.1"]
+    file.services["rabbitmq"]["command"] = ["rabbitmq-server"]  # the image's own
+    file.services["auth"]["command"] += ["--port", hooks]
+    for name, own in zip(bridges, metrics, strict=True):
+        file.services[name]["environment"] |= {
+            "HEALTHSYNC_EXTERNAL__HOST": "localhost",
+            "HEALTHSYNC_METRICS__PORT": own,
+        }
+        file.services[name]["healthcheck"] = json.loads(
+            json.dumps(file.services[name]["healthcheck"]).replace("9464", own)
+        )
+    epmd = [*as_account(), str(shutil.which("epmd"))]  # its own port mapper, so that none stays behind
+    with (
+        child.started(epmd, env=file.environment("rabbitmq")),
+        file.runs("rabbitmq", "auth", "postgres"),
+        listening(port),
+    ):
+        for name in ("rabbitmq", "auth", "postgres"):
+            wait_until(partial(file.healthy, name), name)
+        with file.runs(*bridges):
+            for name in bridges:
+                wait_until(partial(file.healthy, name), name)
+            file.exec("bridge-1", "user", "add", "alice", "--consent", "all")
+            (made,) = file.exec("bridge-1", "device", "add", "alice", "watch")
+            publish(image, volume / "data/certs/ca.crt", port, made["token"], "alice")
+            wait_until(lambda: file.exec("bridge-2", "events", "list", "--user", "alice"), "the event")
+            for name in bridges:
+                assert [each["id"] for each in file.exec(name, "events", "list")] == ["c-1"], "one log"
+                assert file.exec(name, "sink", "list"), "whoever is elected writes to InfluxDB"
+
+            def installation() -> Any:
+                return file.exec("bridge-2", "status")[0].get("installation", {}).get("bridges")
+
+            wait_until(lambda: installation() == list(bridges), "the others in the status of one")
+
+
+def initialise(file: Containers, place: Path, password: Path) -> None:
+    """What the image does at its first start: the cluster, its user and its database. Then all of it is the account's.
+
+    ``initdb`` wants to know the name of who runs it: so it is Debian's account here.
+    """
+    env, cluster, who = file.environment("postgres"), place / "cluster", postgres.account()
+    cluster.mkdir(mode=0o700)
+    if who:
+        shutil.chown(cluster, who["user"], who["group"])
+    words = ["initdb", "-U", env["POSTGRES_USER"], f"--pwfile={password}", "--no-sync"]
+    made = f"CREATE DATABASE {env['POSTGRES_DB']};\n\n"
+    for line, said in (
+        ([*words, *env["POSTGRES_INITDB_ARGS"].split()], ""),
+        (["postgres", "--single", "-F", "-j", "postgres"], made),
+    ):
+        done = subprocess.run(line, input=said, env=env, cwd=place, text=True, capture_output=True, check=False, **who)
+        assert done.returncode == 0, done.stderr
+    if who and as_account():
+        run("chown", "-R", file.services["postgres"]["user"], cluster, cwd=place)

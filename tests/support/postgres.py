@@ -46,7 +46,7 @@ class Postgres:
         self.root = Path(tempfile.mkdtemp(prefix="healthsync-postgres-", dir=memory))
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
-        self._as = _account()
+        self._as = account()
         self._schemas = count(1)
         self._settings = {
             "listen_addresses": "127.0.0.1",
@@ -179,7 +179,7 @@ class Postgres:
         )  # fmt: skip
 
 
-def _account() -> dict[str, Any]:
+def account() -> dict[str, Any]:
     """Who the server runs as, for ``subprocess``: nobody in particular when we are root."""
     if os.geteuid():
         return {}
