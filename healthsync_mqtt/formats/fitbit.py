@@ -24,7 +24,7 @@ from healthsync_mqtt.formats.reading.document import (
     text_or_none,
     whole,
 )
-from healthsync_mqtt.formats.reading.moment import Day, Moment, day, moment, moment_in
+from healthsync_mqtt.formats.reading.moment import Day, Moment, day, moment
 from healthsync_mqtt.formats.reading.scribe import Records, Scribe
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
@@ -262,7 +262,7 @@ class _FitbitAnswer:
         distance = number_or_none(record, "distance")
         if distance is not None:
             value["distance_m"] = in_field("workout", "distance_m", distance, self._unit("distance", "distance"))
-        yield self._logged("workout", value, record, start, end, version=_modified(record))
+        yield self._logged("workout", value, record, start, end, version=_modified(self._scribe, record))
 
     def _weight(self, record: Record) -> Iterator[Event]:
         at = self._at(record)
@@ -281,7 +281,7 @@ class _FitbitAnswer:
         return moment(f"{text(record, 'date')} {text(record, 'time')}", "time", self._zone)
 
     def _sleep(self, record: Record) -> Iterator[Event]:
-        start, end = moment_in(record, "startTime", self._zone), moment_in(record, "endTime", self._zone)
+        start, end = self._scribe.moment_in(record, "startTime"), self._scribe.moment_in(record, "endTime")
         with inside("levels"):
             stages = self._stages(inner(record, "levels"))
         value: dict[str, Any] = {"stages": stages} if stages else {}
@@ -306,7 +306,7 @@ class _FitbitAnswer:
             for place, each in enumerate(items(levels, array)):
                 with inside(f"{array}[{place}]"):
                     stage = as_record(each)
-                    start = moment_in(stage, "dateTime", self._zone)
+                    start = self._scribe.moment_in(stage, "dateTime")
                     end = start.later(number(stage, "seconds"))
                     word = _STAGES.get((text_or_none(stage, "level") or "").casefold(), "unknown")
                     found.append({"stage": word, "start_time": start.text, "end_time": end.text})
@@ -328,6 +328,6 @@ class _FitbitAnswer:
         return self._scribe.event(type_, value, at, end, key=("log", str(own)[:64]), version=version)
 
 
-def _modified(record: Record) -> int | Literal["latest"]:
+def _modified(scribe: Scribe, record: Record) -> int | Literal["latest"]:
     found = text_or_none(record, "lastModified")
-    return moment_in(record, "lastModified").us // 1000 if found else "latest"
+    return scribe.moment_in(record, "lastModified").us // 1000 if found else "latest"

@@ -29,7 +29,7 @@ from healthsync_mqtt.formats.reading.document import (
     whole,
 )
 from healthsync_mqtt.formats.reading.health_connect import ARRAYS, NUMBERS, HealthRecords, mean, taken_arrays
-from healthsync_mqtt.formats.reading.moment import day, day_around, in_zone, moment_in
+from healthsync_mqtt.formats.reading.moment import day, day_around, in_zone
 from healthsync_mqtt.formats.reading.scribe import Named, Records, Scribe
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.model.text import printable
@@ -274,7 +274,7 @@ class _Topics:
         try:
             said = read_object(payload)
             source, uuid = text_or_none(said, "source") or "", text_or_none(said, "uuid") or ""
-            when = _Time(moment_in(said, "measured_at").text, source[:128], uuid[:128], self._now_us)
+            when = _Time(self._scribe.moment_in(said, "measured_at").text, source[:128], uuid[:128], self._now_us)
         except RefusedError as refusal:
             self._memory.values.pop(place, None)
             yield self._records.refuse(f"{place}/attributes", None, refusal)
@@ -291,7 +291,7 @@ class _Topics:
 
     def _event(self, key: str, record: Record) -> Iterator[Event | Named]:
         amount, zone = number_of_text(record["state"], "state"), self._scribe.message.declared.zone
-        at = in_zone(moment_in(record, "measured_at"), zone)
+        at = in_zone(self._scribe.moment_in(record, "measured_at"), zone)
         app, uuid = text_or_none(record, "source"), text_or_none(record, "uuid")
         if key in _HALVES:
             yield from self._half(_HALVES[key], amount, record)
@@ -319,7 +319,7 @@ class _Topics:
             return
         value = {other.half: whole(other.number), half: whole(amount)}
         ordered = {field: value[field] for field in ("systolic", "diastolic")}
-        at = in_zone(moment_in(record, "measured_at"), self._scribe.message.declared.zone)
+        at = in_zone(self._scribe.moment_in(record, "measured_at"), self._scribe.message.declared.zone)
         event = self._scribe.event("blood_pressure", ordered, at, app=app or None, key=("record", uuid) if uuid else ())
         yield Named(event, uuid) if uuid else event
 
@@ -385,7 +385,7 @@ class _Webhook:
 
     def _bucket(self, array: str, type_: str, record: Record) -> Iterator[Event]:
         """A bucket, with the samples that came before it where it is not the whole."""
-        start, end = moment_in(record, "bucket_start"), moment_in(record, "bucket_end")
+        start, end = self._scribe.moment_in(record, "bucket_start"), self._scribe.moment_in(record, "bucket_end")
         if end.us <= start.us:
             raise RefusedError(Reason.BAD_INTERVAL, "bucket_end", "the bucket has no length")
         apps = "|".join(sorted(each for each in items(record, "sources") if isinstance(each, str)))[:128]

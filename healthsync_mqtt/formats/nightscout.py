@@ -20,7 +20,7 @@ from healthsync_mqtt.formats.reading.document import (
     text_or_none,
     whole,
 )
-from healthsync_mqtt.formats.reading.moment import Moment, in_zone, moment_in, of_epoch
+from healthsync_mqtt.formats.reading.moment import Moment, in_zone, of_epoch
 from healthsync_mqtt.formats.reading.scribe import Named, Records, Scribe
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.model.text import printable
@@ -115,7 +115,7 @@ class _NightscoutReading:
             if value is None:
                 continue
             if isinstance(value, str) and "-" in value[1:]:
-                at = moment_in(record, field)
+                at = self._scribe.moment_in(record, field)
             else:
                 millis = number_of_text(value, field) if isinstance(value, str) else value
                 at = of_epoch(millis, field, scale=1000)

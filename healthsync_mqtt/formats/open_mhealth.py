@@ -19,7 +19,7 @@ from healthsync_mqtt.formats.reading.document import (
     text,
     text_or_none,
 )
-from healthsync_mqtt.formats.reading.moment import Moment, moment_in
+from healthsync_mqtt.formats.reading.moment import Moment
 from healthsync_mqtt.formats.reading.scribe import Records, Scribe
 from healthsync_mqtt.formats.reading.words import underscored
 from healthsync_mqtt.model.catalogue import CATALOGUE, TimeKind
@@ -146,12 +146,12 @@ def _event(scribe: Scribe, record: Record) -> Event:
         if part not in record:
             raise RefusedError(Reason.MISSING_FIELD, part, f"{part} is missing")
     with inside("header"):
-        header = _header(as_record(record["header"]))
+        header = _header(scribe, as_record(record["header"]))
     with inside("body"):
         return _of_body(scribe, header["body"], as_record(record["body"]), header)
 
 
-def _header(header: Record) -> dict[str, Any]:
+def _header(scribe: Scribe, header: Record) -> dict[str, Any]:
     """What a header says: the body, an id, a version, the source."""
     own = text_or_none(header, "id") or text(header, "uuid" if "uuid" in header else "id")
     schema = inner(header, "schema_id")
@@ -161,12 +161,14 @@ def _header(header: Record) -> dict[str, Any]:
             Reason.UNKNOWN_TYPE, "schema_id.name", f"{printable(name)} is no schema that has a type here"
         )
     provenance = inner(header, "acquisition_provenance")
-    modified = provenance.get("source_last_modification_date_time")
+    modified = None
+    if provenance.get("source_last_modification_date_time") is not None:
+        modified = scribe.moment_in(provenance, "source_last_modification_date_time").us // 1000
     modality = _MODALITIES.get(text_or_none(provenance, "modality") or text_or_none(header, "modality") or "")
     return {
         "body": _BODIES[name],
         "key": ("id", own),
-        "version": None if modified is None else moment_in(provenance, "source_last_modification_date_time").us // 1000,
+        "version": modified,
         "app": text_or_none(provenance, "source_name"),
         "source": {"recording": modality} if modality else {},
     }
@@ -187,7 +189,7 @@ def _of_body(scribe: Scribe, of: _Body, body: Record, header: dict[str, Any]) ->
     value |= _about(of.type, body)
     if not value:
         raise RefusedError(Reason.MISSING_FIELD, next(iter(of.fields)), "the body has no value")
-    start, end = _times(body)
+    start, end = _times(scribe, body)
     if end is None and kind in {TimeKind.INTERVAL, TimeKind.SESSION}:
         raise RefusedError(Reason.MISSING_FIELD, "effective_time_frame.time_interval", "an amount is of an interval")
     source = {**header.get("source", {}), **_said(body)}
@@ -265,7 +267,7 @@ def _said(body: Record) -> dict[str, str]:
     return found
 
 
-def _times(body: Record) -> tuple[Moment, Moment | None]:
+def _times(scribe: Scribe, body: Record) -> tuple[Moment, Moment | None]:
     """The moment or the interval of a body. Raises RefusedError, also for a part of a day."""
     try:
         frame = as_record(body.get("effective_time_frame"))
@@ -273,17 +275,17 @@ def _times(body: Record) -> tuple[Moment, Moment | None]:
         raise RefusedError(Reason.MISSING_FIELD, "effective_time_frame", "effective_time_frame is missing") from None
     with inside("effective_time_frame"):
         if "date_time" in frame:
-            return moment_in(frame, "date_time"), None
+            return scribe.moment_in(frame, "date_time"), None
         span = inner(frame, "time_interval")
         if not span:
             raise RefusedError(Reason.MISSING_FIELD, "time_interval", "there is neither date_time nor time_interval")
-        return _interval(span)
+        return _interval(scribe, span)
 
 
-def _interval(span: Record) -> tuple[Moment, Moment]:
+def _interval(scribe: Scribe, span: Record) -> tuple[Moment, Moment]:
     with inside("time_interval"):
         if "duration" not in span:
-            return moment_in(span, "start_date_time"), moment_in(span, "end_date_time")
+            return scribe.moment_in(span, "start_date_time"), scribe.moment_in(span, "end_date_time")
         lasted = inner(span, "duration")
         unit = text_or_none(lasted, "unit")
         if unit not in _SECONDS:
@@ -292,7 +294,7 @@ def _interval(span: Record) -> tuple[Moment, Moment]:
         if not 0 <= seconds <= _SECONDS["wk"] * 60:
             raise RefusedError(Reason.BAD_INTERVAL, "duration.value", "the duration is none")
         if "start_date_time" in span:
-            start = moment_in(span, "start_date_time")
+            start = scribe.moment_in(span, "start_date_time")
             return start, start.later(seconds)
-        end = moment_in(span, "end_date_time")
+        end = scribe.moment_in(span, "end_date_time")
         return end.later(-seconds), end

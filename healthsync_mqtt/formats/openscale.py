@@ -26,7 +26,7 @@ from healthsync_mqtt.formats.reading.document import (
     text_or_none,
     whole,
 )
-from healthsync_mqtt.formats.reading.moment import Moment, moment, of_epoch
+from healthsync_mqtt.formats.reading.moment import Moment, of_epoch
 from healthsync_mqtt.formats.reading.scribe import Named, Records, Scribe
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
@@ -112,8 +112,8 @@ class Openscale:
         verb = levels[-1]
         known = _KnownWeighings(msgspec.json.decode(state) if state else [])
         document = read_document(message.payload)
-        reading = _ScaleReading(Scribe(self.name, message, "openscale"), known)
-        records = Records()
+        records, scribe = Records(), Scribe(self.name, message, "openscale")
+        reading = _ScaleReading(scribe, known)
         try:
             _check_whose(levels, document, message.declared.slot)
         except RefusedError as refusal:
@@ -126,7 +126,7 @@ class Openscale:
         elif verb in {"history", "all"}:
             yield from reading.history(records, document)
         elif verb == "delete":
-            yield from _deleted(records, known, document)
+            yield from _deleted(scribe, records, known, document)
         elif verb == "clear":
             if document is True or document == {}:
                 known.clear()
@@ -151,20 +151,20 @@ def _check_whose(levels: list[str], document: Any, slot: str | None) -> None:
         raise RefusedError(Reason.IDENTITY_MISMATCH, "userId", message)
 
 
-def _when(record: Record) -> tuple[Moment, bool]:
+def _when(scribe: Scribe, record: Record) -> tuple[Moment, bool]:
     """When a weighing was; and whether that is exact, not only its minute."""
     for field in ("date", "dateTime", "a"):
         value = record.get(field)
         if is_number(value) and value is not None:
             return of_epoch(value, field, scale=1000), True
         if value is not None:
-            return moment(value, field), False
+            return scribe.moment_in(record, field), False
     raise RefusedError(Reason.MISSING_FIELD, "date", "date is missing")
 
 
-def _deleted(records: Records, known: "_KnownWeighings", document: Any) -> Iterator[Outcome]:
+def _deleted(scribe: Scribe, records: Records, known: "_KnownWeighings", document: Any) -> Iterator[Outcome]:
     try:
-        at, _ = _when(as_record(document))
+        at, _ = _when(scribe, as_record(document))
     except RefusedError as refusal:
         yield records.refuse("", document, refusal)
         return
@@ -209,7 +209,7 @@ class _ScaleReading:
 
     def weighing(self, record: Record, *, updates: bool) -> Iterator[Named]:
         """One weighing with all that was measured at it."""
-        at, exact = _when(record)
+        at, exact = _when(self._scribe, record)
         measures = _measures(record)
         weight = next((each.number for each in measures if each.key == "WEIGHT"), 0)
         own = record.get("id") if isinstance(record.get("id"), int) else None
@@ -264,7 +264,7 @@ class _ScaleReading:
             yield from records.read(f"rows[{place}]", record, partial(self._row, units))
 
     def _row(self, units: Mapping[str, Any], record: Record) -> Iterator[Named]:
-        at, exact = _when(record)
+        at, exact = _when(self._scribe, record)
         measures = []
         for field, value in record.items():
             key, usual = _FLAT.get(field, (field.upper(), ""))

@@ -3,9 +3,11 @@
 Subclass ``FormatContract`` in a test module and give it a ``form`` fixture, the format, and a ``samples`` fixture: some
 messages of it, each with the number of events that it comes to when it is the first of its device. Where the format
 refuses part of a message, a ``refusals`` fixture has such messages with the places that are refused. What it is told
-beside the payload (its topic, what the login declares, what it remembers) is a ``told`` fixture.
+beside the payload (its topic, what the login declares, what it remembers) is a ``told`` fixture. A format whose times
+must have an offset whatever the login declares says so by a ``zoned`` fixture that is False.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from random import Random
@@ -18,6 +20,7 @@ from healthsync_mqtt.formats.port import (
     MOST_STATE,
     NOTHING_TOLD,
     AppMessage,
+    Event,
     Format,
     Made,
     RefusedRecord,
@@ -31,6 +34,10 @@ from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 NOW_US = 1_795_430_000_000_000
 """When messages of the contract arrive."""
+
+_WITH_OFFSET = re.compile(
+    rb"(\d{4}-\d\d-\d\d[T ]\d\d?:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[AaPp][Mm])?) ?(?:Z|[+-]\d\d:?\d\d)"
+)
 
 _ROOMY = Limits(max_events=100_000, max_payload=16_777_216)
 
@@ -59,6 +66,11 @@ class FormatContract:
         """What the format is told beside the payload."""
         return NOTHING_TOLD
 
+    @pytest.fixture
+    def zoned(self) -> bool:
+        """Whether a time without an offset is read in the zone that the login declares."""
+        return True
+
     def test_it_is_in_the_catalogue_under_its_name(self, form: Format) -> None:
         assert FORMATS[form.name] is form
         assert form.summary
@@ -81,6 +93,20 @@ class FormatContract:
             first = folded(form, message(content, told), told.state)
             again = folded(form, message(content, told)._replace(at_us=NOW_US + 1_000_000), first.state)
             assert {each["id"] for each in again.events} <= {each["id"] for each in first.events}
+
+    def test_a_time_without_an_offset_is_in_the_declared_zone(
+        self, form: Format, samples: Mapping[bytes, int], told: Told, *, zoned: bool
+    ) -> None:
+        """And without both it is refused: in UTC, a message whose times say so is the one whose times say nothing."""
+        utc = told._replace(declared=told.declared._replace(zone="UTC"))
+        for content in samples:
+            bare = message(_WITH_OFFSET.sub(rb"\1", content), utc)
+            said = folded(form, message(_WITH_OFFSET.sub(rb"\1Z", content), utc), told.state)
+            if zoned:
+                found = folded(form, bare, told.state)
+                assert [_but_its_clock(each) for each in found.events] == [_but_its_clock(each) for each in said.events]
+            elif bare.payload != content:
+                assert decoded(form, bare.payload, told=utc).events == []
 
     def test_what_it_remembers_is_bounded(self, form: Format, samples: Mapping[bytes, int], told: Told) -> None:
         state = told.state
@@ -132,6 +158,10 @@ class FormatContract:
             found = [each.index for each in outcomes if isinstance(each, Made | RefusedRecord)]
             assert found == sorted(found)
             assert not found or found[0] >= 0
+
+
+def _but_its_clock(event: Event) -> Event:
+    return {field: value for field, value in event.items() if field != "utc_offset"}
 
 
 def _damaged(samples: Mapping[bytes, int]) -> Iterator[bytes]:

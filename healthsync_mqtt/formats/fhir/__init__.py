@@ -38,7 +38,7 @@ from healthsync_mqtt.formats.reading.document import (
     text_or_none,
     whole,
 )
-from healthsync_mqtt.formats.reading.moment import Day, Moment, day, moment_in
+from healthsync_mqtt.formats.reading.moment import Day, Moment, day
 from healthsync_mqtt.formats.reading.scribe import Named, Records, Scribe
 from healthsync_mqtt.model.catalogue import CATALOGUE, TimeKind
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -194,7 +194,7 @@ def _event(  # noqa: PLR0917  # made by the two around it
         start,
         last,
         key=("name", name, code) if name and code else ("name", name) if name else (),
-        version=_version(resource),
+        version=_version(scribe, resource),
         device={"model": device[:64]} if device else {},
     )
 
@@ -339,16 +339,16 @@ def _when(
         return day(said, moment_field or "effectivePeriod.start", zone), None
     if span:
         with inside("effectivePeriod"):
-            start, end = moment_in(span, "start", zone), moment_in(span, "end", zone)
+            start, end = scribe.moment_in(span, "start"), scribe.moment_in(span, "end")
         return start, end
     if end is not None:
-        return moment_in(resource, moment_field or "effectiveDateTime", zone), end
+        return scribe.moment_in(resource, moment_field or "effectiveDateTime"), end
     if kind in {TimeKind.INTERVAL, TimeKind.SESSION}:
         raise RefusedError(Reason.MISSING_FIELD, "effectivePeriod", f"{type_} is an amount of an interval")
-    return moment_in(resource, moment_field or "effectiveDateTime", zone), None
+    return scribe.moment_in(resource, moment_field or "effectiveDateTime"), None
 
 
-def _version(resource: Record) -> Any:
+def _version(scribe: Scribe, resource: Record) -> Any:
     """When the resource was last changed, in milliseconds; the order of arrival where it does not say."""
     meta = inner(resource, "meta")
-    return moment_in(meta, "lastUpdated").us // 1000 if text_or_none(meta, "lastUpdated") else "latest"
+    return scribe.moment_in(meta, "lastUpdated").us // 1000 if text_or_none(meta, "lastUpdated") else "latest"

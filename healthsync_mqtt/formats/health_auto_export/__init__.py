@@ -32,7 +32,7 @@ from healthsync_mqtt.formats.health_auto_export.workouts import read_workout
 from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry, Outcome
 from healthsync_mqtt.formats.reading.amount import in_field
 from healthsync_mqtt.formats.reading.document import Record, as_record, items, number, read_object, text, text_or_none
-from healthsync_mqtt.formats.reading.moment import Moment, moment_in
+from healthsync_mqtt.formats.reading.moment import Moment
 from healthsync_mqtt.formats.reading.scribe import Records, Scribe
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
@@ -175,7 +175,7 @@ class _ExportReading:
         self, type_: str, field: str, unit: str | None, gathered: _Gathered, place: str, row: Record
     ) -> Iterator[Event]:
         """A row that is one part of an event: parts of one moment and source belong together."""
-        at = moment_in(row, "date")
+        at = self._scribe.moment_in(row, "date")
         amount = in_field(type_, field, number(row, "qty"), unit)
         gathered.setdefault((at.text, source_of(row) or ""), (place, at, {}))[2][field] = amount
         yield from ()

@@ -10,7 +10,6 @@ from typing import Any, Final
 from healthsync_mqtt.formats.health_auto_export.metrics import source_of
 from healthsync_mqtt.formats.port import Event
 from healthsync_mqtt.formats.reading.document import Record, items, number, number_or_none, text, text_or_none, whole
-from healthsync_mqtt.formats.reading.moment import moment_in
 from healthsync_mqtt.formats.reading.scribe import Scribe
 from healthsync_mqtt.formats.reading.words import underscored
 from healthsync_mqtt.model.event_type import Words
@@ -104,7 +103,7 @@ CYCLE_TYPES: Final = tuple(dict.fromkeys(type_ for type_, *_ in _CYCLE.values())
 
 def read_mood(scribe: Scribe, record: Record) -> Iterator[Event]:
     """A state of mind. Raises RefusedError."""
-    start = moment_in(record, "start")
+    start = scribe.moment_in(record, "start")
     value: dict[str, Any] = {"valence": whole(number(record, "valence"))}
     kind = _KINDS.get(_folded(record, "kind").replace(" ", "_"))
     if kind:
@@ -127,8 +126,8 @@ def _known(record: Record, field: str, known: Words) -> dict[str, list[str]]:
 def read_medicine(scribe: Scribe, record: Record) -> Iterator[Event]:
     """What became of a planned dose; only what was taken, or says so in words that are not known, has an amount."""
     name = text(record, "displayText").strip()
-    start = moment_in(record, "start")
-    planned = moment_in(record, "scheduledDate") if record.get("scheduledDate") else start
+    start = scribe.moment_in(record, "start")
+    planned = scribe.moment_in(record, "scheduledDate") if record.get("scheduledDate") else start
     word = text_or_none(record, "status")
     status = _STATUS.get((word or "").casefold(), "unknown")
     value: dict[str, Any] = {"status": status, "medication": name[:256]}
@@ -147,8 +146,8 @@ def read_medicine(scribe: Scribe, record: Record) -> Iterator[Event]:
 
 def read_symptom(scribe: Scribe, record: Record) -> Iterator[Event]:
     """A symptom under its name; one in words that are not known is another one, with its label. Raises RefusedError."""
-    start = moment_in(record, "start")
-    end = moment_in(record, "end") if record.get("end") is not None else None
+    start = scribe.moment_in(record, "start")
+    end = scribe.moment_in(record, "end") if record.get("end") is not None else None
     name, severity = text(record, "name").strip(), text_or_none(record, "severity")
     folded = _folded(record, "name")
     type_, symptom = "symptom", _SYMPTOMS.get(folded, "other")
@@ -170,8 +169,8 @@ def read_symptom(scribe: Scribe, record: Record) -> Iterator[Event]:
 
 def read_cycle(scribe: Scribe, record: Record) -> Iterator[Event]:
     """What belongs to the cycle. Raises RefusedError for a name that is not known: it would say what it is."""
-    start = moment_in(record, "start")
-    end = moment_in(record, "end") if record.get("end") is not None else None
+    start = scribe.moment_in(record, "start")
+    end = scribe.moment_in(record, "end") if record.get("end") is not None else None
     name = text(record, "name").strip()
     row = _CYCLE.get(_folded(record, "name"))
     if row is None:

@@ -18,7 +18,7 @@ from healthsync_mqtt.formats.reading.document import (
     text_or_none,
     whole,
 )
-from healthsync_mqtt.formats.reading.moment import Moment, moment_in
+from healthsync_mqtt.formats.reading.moment import Moment
 from healthsync_mqtt.formats.reading.scribe import Scribe
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
@@ -49,7 +49,7 @@ _MOST_VOLTAGES: Final = 120_000
 
 def read_ecg(scribe: Scribe, record: Record) -> Iterator[Event]:
     """A recording with its waveform. Raises RefusedError."""
-    start, end = moment_in(record, "start"), moment_in(record, "end")
+    start, end = scribe.moment_in(record, "start"), scribe.moment_in(record, "end")
     word = text_or_none(record, "classification")
     folded = (word or "").casefold().replace("(", "").replace(")", "").replace("_", " ")
     value: dict[str, Any] = {"classification": _RHYTHMS.get(folded, "unknown" if word else "not_set")}
@@ -61,7 +61,7 @@ def read_ecg(scribe: Scribe, record: Record) -> Iterator[Event]:
     rate = number_or_none(record, "averageHeartRate")
     if rate:  # 0 says that there is none
         value["bpm"] = whole(rate)
-    volts = _voltages(record, start, end)
+    volts = _voltages(scribe, record, start, end)
     if volts:
         value["microvolts"] = volts
     yield scribe.event(
@@ -69,7 +69,7 @@ def read_ecg(scribe: Scribe, record: Record) -> Iterator[Event]:
     )
 
 
-def _voltages(record: Record, start: Moment, end: Moment) -> list[float]:
+def _voltages(scribe: Scribe, record: Record, start: Moment, end: Moment) -> list[float]:
     rows = items(record, "voltageMeasurements")
     if len(rows) > _MOST_VOLTAGES:
         raise RefusedError(Reason.TOO_LARGE, "voltageMeasurements", f"more than {_MOST_VOLTAGES} voltages")
@@ -78,7 +78,7 @@ def _voltages(record: Record, start: Moment, end: Moment) -> list[float]:
         with inside(f"voltageMeasurements[{place}]"):
             each = as_record(row)
             if place in {0, len(rows) - 1}:
-                seconds_within(each, "date", start, end)
+                seconds_within(scribe, each, "date", start, end)
             unit = text_or_none(each, "units")
             volts.append(in_field("ecg", "microvolts", number(each, "voltage"), unit))
     said = number_or_none(record, "numberOfVoltageMeasurements")
@@ -88,10 +88,10 @@ def _voltages(record: Record, start: Moment, end: Moment) -> list[float]:
     return volts
 
 
-def seconds_within(record: Record, field: str, start: Moment, end: Moment) -> Moment:
+def seconds_within(scribe: Scribe, record: Record, field: str, start: Moment, end: Moment) -> Moment:
     """A time in seconds of one of two epochs, or as a text: the one that lies within a record. Raises RefusedError."""
     if isinstance(record.get(field), str):
-        return moment_in(record, field)
+        return scribe.moment_in(record, field)
     seconds = number(record, field)
     for epoch in _EPOCHS_S:
         at_us = round((seconds + epoch) * 1_000_000) if abs(seconds) < _EPOCHS_S[1] * 10 else -1
@@ -102,9 +102,9 @@ def seconds_within(record: Record, field: str, start: Moment, end: Moment) -> Mo
 
 def read_notice(scribe: Scribe, record: Record) -> Iterator[Event]:
     """A warning, and the rates it was for. Raises RefusedError."""
-    start, end = moment_in(record, "start"), moment_in(record, "end")
+    start, end = scribe.moment_in(record, "start"), scribe.moment_in(record, "end")
     threshold = number_or_none(record, "threshold")
-    points = _points(record, start, end)
+    points = _points(scribe, record, start, end)
     notice = _notice(record, threshold, points)
     value: dict[str, Any] = {"notification": notice}
     rates = [rate for _, rate in points]
@@ -122,7 +122,7 @@ def read_notice(scribe: Scribe, record: Record) -> Iterator[Event]:
         yield scribe.event("heart_rate", {"samples": samples}, first, app=app, key=key, source=said)
 
 
-def _points(record: Record, start: Moment, end: Moment) -> list[tuple[Moment, float]]:
+def _points(scribe: Scribe, record: Record, start: Moment, end: Moment) -> list[tuple[Moment, float]]:
     """Of both shapes: as the documents say, and as it is sent."""
     points: list[tuple[Moment, float]] = []
     for field in ("heartRateData", "heartRate"):
@@ -131,7 +131,7 @@ def _points(record: Record, start: Moment, end: Moment) -> list[tuple[Moment, fl
                 each = as_record(row)
                 rate = number(each, "hr") if "hr" in each else number(each, "qty")
                 span = inner(each, "timestamp")
-                at = moment_in(span, "start") if span else seconds_within(each, "date", start, end)
+                at = scribe.moment_in(span, "start") if span else seconds_within(scribe, each, "date", start, end)
                 unit = text_or_none(each, "units") or "count/min"
                 points.append((at, in_field("heart_rate", "bpm", rate, unit, ("count",))))
     return sorted(points)

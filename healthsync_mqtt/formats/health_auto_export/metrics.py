@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from healthsync_mqtt.formats.port import Event
 from healthsync_mqtt.formats.reading.amount import first_field, in_field
 from healthsync_mqtt.formats.reading.document import Record, number, number_or_none, text_or_none
-from healthsync_mqtt.formats.reading.moment import Moment, day, moment_in
+from healthsync_mqtt.formats.reading.moment import Moment, day
 from healthsync_mqtt.formats.reading.scribe import Scribe
 from healthsync_mqtt.model.catalogue import CATALOGUE, TimeKind
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -213,7 +213,7 @@ class MetricRows:
         return in_field(metric.type, metric.field, number(record, "qty"), self._unit, metric.own)
 
     def _instant(self, metric: ExportMetric, record: Record) -> Event:
-        at = moment_in(record, "date")
+        at = self._scribe.moment_in(record, "date")
         return self._scribe.event(metric.type, {metric.field: self._amount(metric, record)}, at, app=source_of(record))
 
     def _of_a_day(self, metric: ExportMetric, record: Record) -> Event:
@@ -226,7 +226,11 @@ class MetricRows:
     def _sum(self, metric: ExportMetric, record: Record) -> Event:
         amount, app = self._amount(metric, record), source_of(record)
         if metric.type in _AT_A_MOMENT:
-            of = day(record.get("date"), "date", self._zone) if self._bucket_s == DAY_S else moment_in(record, "date")
+            of = (
+                day(record.get("date"), "date", self._zone)
+                if self._bucket_s == DAY_S
+                else self._scribe.moment_in(record, "date")
+            )
             return self._scribe.event(metric.type, {metric.field: amount}, of, app=app)
         if self._bucket_s == DAY_S and "end" not in record:
             of = day(record.get("date"), "date", self._zone)
@@ -236,7 +240,7 @@ class MetricRows:
             of_day = ("day", of.date, app or "")
             end = self._not_ahead(of.start, of.end)
             return self._scribe.event(metric.type, {metric.field: amount}, of, end, app=app, key=of_day)
-        start = moment_in(record, "date")
+        start = self._scribe.moment_in(record, "date")
         end = self._end(start, record)
         key = ("bucket", start.text, end.text, app or "")
         return self._scribe.event(
@@ -245,7 +249,7 @@ class MetricRows:
 
     def _end(self, start: Moment, record: Record) -> Moment:
         if record.get("end") is not None:
-            return moment_in(record, "end")
+            return self._scribe.moment_in(record, "end")
         if self._bucket_s is None:
             message = "a sum has a start and no end here: declare how long its buckets are (--bucket)"
             raise RefusedError(Reason.MISSING_FIELD, "end", message)
@@ -261,7 +265,7 @@ class MetricRows:
 
     def heart_rate(self, record: Record) -> Iterator[Event]:
         """A sample, or the mean of a bucket with its bounds."""
-        at = moment_in(record, "date")
+        at = self._scribe.moment_in(record, "date")
         mean, low, high = heart_rates(record)
         value = {"bpm": self._bpm(mean)}
         said: dict[str, Any] = {}
@@ -279,21 +283,21 @@ class MetricRows:
         meal = _MEALS.get((text_or_none(record, "mealTime") or "").casefold())
         if meal:
             value["meal"] = meal
-        yield self._scribe.event("glucose", value, moment_in(record, "date"), app=source_of(record))
+        yield self._scribe.event("glucose", value, self._scribe.moment_in(record, "date"), app=source_of(record))
 
     def insulin(self, record: Record) -> Iterator[Event]:
         """A delivery; basal and bolus of one moment are two."""
         reason = _REASONS.get((text_or_none(record, "reason") or "").casefold(), "unknown")
         units = in_field("insulin_delivery", "units", number(record, "qty"), self._unit)
-        at, app = moment_in(record, "date"), source_of(record)
+        at, app = self._scribe.moment_in(record, "date"), source_of(record)
         key = (TimeKind.INTERVAL, at.text, reason, app or "")
         yield self._scribe.event("insulin_delivery", {"units": units, "reason": reason}, at, app=app, key=key)
 
     def mindfulness(self, record: Record) -> Iterator[Event]:
         """Minutes from a start."""
         minutes = in_field("exercise_time", "minutes", number(record, "qty"), self._unit)
-        start = moment_in(record, "date")
-        end = moment_in(record, "end") if record.get("end") is not None else start.later(minutes * 60)
+        start = self._scribe.moment_in(record, "date")
+        end = self._scribe.moment_in(record, "end") if record.get("end") is not None else start.later(minutes * 60)
         app = source_of(record)
         key = (TimeKind.SESSION, start.text, app or "")
         yield self._scribe.event("mindfulness", {"activity": "unknown"}, start, end, app=app, key=key)
@@ -308,7 +312,7 @@ class MetricRows:
 
     def blood_pressure(self, record: Record) -> Iterator[Event]:
         """Both of one measurement."""
-        at = moment_in(record, "date")
+        at = self._scribe.moment_in(record, "date")
         value = {
             field: in_field("blood_pressure", field, number(record, field), self._unit)
             for field in ("systolic", "diastolic")

@@ -13,7 +13,7 @@ from healthsync_mqtt.formats.health_auto_export.metrics import source_of
 from healthsync_mqtt.formats.port import Event, Outcome
 from healthsync_mqtt.formats.reading.amount import in_field
 from healthsync_mqtt.formats.reading.document import Record, as_record, number_or_none, text
-from healthsync_mqtt.formats.reading.moment import Moment, moment_in
+from healthsync_mqtt.formats.reading.moment import Moment
 from healthsync_mqtt.formats.reading.scribe import Records, Scribe
 from healthsync_mqtt.formats.reading.stages import Stage, as_written, checked, end_of, nights
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -49,7 +49,7 @@ def is_segment(record: Any) -> bool:
 
 def night_of_totals(scribe: Scribe, unit: str | None, known: "Nights", record: Record) -> Iterator[Event]:
     """A night of which the app gives how long each stage was. Raises RefusedError for one of no length."""
-    start, end = moment_in(record, "sleepStart"), moment_in(record, "sleepEnd")
+    start, end = scribe.moment_in(record, "sleepStart"), scribe.moment_in(record, "sleepEnd")
     if end.us <= start.us:
         raise RefusedError(Reason.BAD_INTERVAL, "sleepEnd", "the night has no length")
     hours = {name: number_or_none(record, name) or 0 for name in _HOURS}
@@ -67,7 +67,7 @@ def night_of_totals(scribe: Scribe, unit: str | None, known: "Nights", record: R
     if staged:
         value |= {field: seconds(hours[name]) for name, field in _TOTALS}
     app = source_of({"source": record.get("sleepSource") or record.get("source")})
-    in_bed_us = _in_bed_us(record)
+    in_bed_us = _in_bed_us(scribe, record)
     if in_bed_us:
         value["in_bed_s"] = in_bed_us // 1_000_000
     began = known.began(app or "", start.us, end.us)
@@ -80,14 +80,14 @@ def _sum(parts: Sequence[float]) -> float:
     return round(sum(parts), 9)
 
 
-def _in_bed_us(record: Record) -> int:
+def _in_bed_us(scribe: Scribe, record: Record) -> int:
     """How long in bed: by its times, as its hours are often 0; not of another source than the sleep."""
     given = record.get("inBedSource")
     if given is not None and given != (record.get("sleepSource") or record.get("source")):
         return 0
     if record.get("inBedStart") is None or record.get("inBedEnd") is None:
         return 0
-    return max(0, moment_in(record, "inBedEnd").us - moment_in(record, "inBedStart").us)
+    return max(0, scribe.moment_in(record, "inBedEnd").us - scribe.moment_in(record, "inBedStart").us)
 
 
 class Segments:
@@ -101,7 +101,7 @@ class Segments:
     def add(self, place: str, record: Record) -> None:
         """One row. Raises RefusedError."""
         record = as_record(record)
-        start, end = moment_in(record, "startDate"), moment_in(record, "endDate")
+        start, end = self._scribe.moment_in(record, "startDate"), self._scribe.moment_in(record, "endDate")
         word = "".join(text(record, "value").split()).casefold()
         stage = checked(Stage(start, end, _STAGES.get(word, "unknown")), "endDate")
         source = source_of(record) or ""

@@ -21,7 +21,7 @@ from healthsync_mqtt.formats.reading.document import (
     text_or_none,
     whole,
 )
-from healthsync_mqtt.formats.reading.moment import Moment, moment_in
+from healthsync_mqtt.formats.reading.moment import Moment
 from healthsync_mqtt.formats.reading.scribe import Scribe
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
@@ -141,14 +141,14 @@ _DAY_US: Final = 86_400_000_000
 
 def read_workout(scribe: Scribe, record: Record) -> Iterator[Event]:
     """A workout, its heart rate, its recovery, its route. Raises RefusedError."""
-    start, end = moment_in(record, "start"), moment_in(record, "end")
+    start, end = scribe.moment_in(record, "start"), scribe.moment_in(record, "end")
     name = text_or_none(record, "name")
     own = text_or_none(record, "id")
     key: tuple[object, ...] = ("id", own.upper()) if own else ("times", start.text, end.text, name or "")
-    rows = _rates(items(record, "heartRateData"), "heartRateData")
+    rows = _rates(scribe, items(record, "heartRateData"), "heartRateData")
     within = [row for row in rows if start.us <= row[0] < end.us]
     after = [row for row in rows if row[0] >= end.us]
-    after += _rates(items(record, "heartRateRecovery"), "heartRateRecovery")
+    after += _rates(scribe, items(record, "heartRateRecovery"), "heartRateRecovery")
     figures = _value(record, name, believed=bool(within) or not after)
     app = source_of(record)
     source = {"record_id": own[:128]} if own else {}
@@ -210,12 +210,12 @@ def _in(field: str, amount: float, record: Record, name: str, own: tuple[str, ..
     return in_field("workout", field, amount, text_or_none(record, "units"), own, place=f"{name}.units")
 
 
-def _rates(rows: list[Any], field: str) -> list[tuple[int, float]]:
+def _rates(scribe: Scribe, rows: list[Any], field: str) -> list[tuple[int, float]]:
     found: list[tuple[int, float]] = []
     for place, row in enumerate(rows):
         with inside(f"{field}[{place}]"):
             record = as_record(row)
-            at = moment_in(record, "date")
+            at = scribe.moment_in(record, "date")
             mean, _, _ = heart_rates(record)
             unit = text_or_none(record, "units")
             found.append((at.us, in_field("heart_rate", "bpm", mean, unit, ("count",))))
@@ -241,7 +241,7 @@ def _route(scribe: Scribe, record: Record, start: Moment, key: tuple[object, ...
     for place, row in enumerate(rows):
         with inside(f"route[{place}]"):
             point = as_record(row)
-            at = moment_in(point, "timestamp")
+            at = scribe.moment_in(point, "timestamp")
             short = "lat" in point
             latitude = number(point, "lat" if short else "latitude")
             longitude = number(point, "lon" if "lon" in point else "lng" if "lng" in point else "longitude")

@@ -138,12 +138,14 @@ class About(NamedTuple):
     end_offset_s: int | None
 
 
-def about(record: Record) -> About:
+def about(scribe: Scribe, record: Record) -> About:
     """What a record says of itself. Raises RefusedError for a time of change that is none."""
     said = inner(record, "metadata")
     modified = text_or_none(said, "last_modified")
     with inside("metadata"):
-        version: int | Literal["latest"] = moment_in(said, "last_modified").us // 1000 if modified else "latest"
+        version: int | Literal["latest"] = "latest"
+        if modified:
+            version = scribe.moment_in(said, "last_modified").us // 1000
     recording = _RECORDINGS.get(str(said.get("recording_method")).casefold())
     maker = inner(said, "device")
     device = {field: found[:64] for field in ("manufacturer", "model") if (found := text_or_none(maker, field))}
@@ -217,14 +219,19 @@ class HealthRecords:
     def times(self, type_: str, record: Record, said: About) -> tuple[Moment, Moment | None]:
         """The moment of a record, or its start and end. Raises RefusedError."""
         if record.get("start_time") is None and record.get("time") is not None:
-            return self._by_clock(moment_in(record, "time"), said.start_offset_s), None
-        start = self._by_clock(moment_in(record, "start_time"), said.start_offset_s)
-        end = self._by_clock(moment_in(record, "end_time"), said.end_offset_s)
+            return self._at(record, "time", said.start_offset_s), None
+        start = self._at(record, "start_time", said.start_offset_s)
+        end = self._at(record, "end_time", said.end_offset_s)
         if end.us < start.us:
             raise RefusedError(Reason.BAD_INTERVAL, "end_time", "the record ends before it starts")
         if end.us == start.us and CATALOGUE[type_].kind is TimeKind.INTERVAL and type_ != "hydration":
             raise RefusedError(Reason.BAD_INTERVAL, "end_time", "an amount of no time")
         return start, None if type_ == "hydration" and end.us == start.us else end
+
+    def _at(self, record: Record, field: str, offset_s: int | None) -> Moment:
+        """What a clock said whose offset the record gives, or else the login's zone. Raises RefusedError."""
+        at = moment_in(record, field, None if offset_s is not None else self._zone)
+        return self._by_clock(at, offset_s)
 
     def _by_clock(self, at: Moment, offset_s: int | None) -> Moment:
         return Moment(at.us, offset_s) if offset_s is not None else in_zone(at, self._zone)
@@ -245,7 +252,7 @@ class HealthRecords:
         Where it has none, one that ``grows`` is known by its start alone, and ``also`` tells it apart from others of
         its time.
         """
-        said = about(record)
+        said = about(self._scribe, record)
         start, end = times or self.times(type_, record, said)
         key: tuple[object, ...] = ("record", said.name) if said.name else ()
         if not key and (grows or also):
@@ -272,8 +279,8 @@ class HealthRecords:
 
     def sleep(self, record: Record) -> Iterator[Event | Named]:
         """A session that says when it ended and how long it was."""
-        said = about(record)
-        end = self._by_clock(moment_in(record, "session_end_time"), said.end_offset_s)
+        said = about(self._scribe, record)
+        end = self._at(record, "session_end_time", said.end_offset_s)
         seconds = number(record, "duration_seconds")
         if not 0 < seconds <= _LONGEST_S:
             raise RefusedError(Reason.BAD_INTERVAL, "duration_seconds", "the session has no length, or one of days")
@@ -282,7 +289,7 @@ class HealthRecords:
         for place, stage in enumerate(items(record, "stages")):
             with inside(f"stages[{place}]"):
                 each = as_record(stage)
-                first, last = moment_in(each, "start_time"), moment_in(each, "end_time")
+                first, last = self._scribe.moment_in(each, "start_time"), self._scribe.moment_in(each, "end_time")
                 word = STAGES.get(str(each.get("stage")).casefold(), "unknown")
                 stages.append({"stage": word, "start_time": first.text, "end_time": last.text})
         yield self.event("sleep", {"stages": stages} if stages else {}, record, (start, end), grows=True)

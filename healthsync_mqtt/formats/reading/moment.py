@@ -48,7 +48,7 @@ class Moment(NamedTuple):
 
 
 def moment_in(record: Record, field: str, zone: str | None = None) -> Moment:
-    """The moment in a text of a record. Raises RefusedError."""
+    """The moment in a text of a record, in ``zone`` where it has no offset. Raises RefusedError."""
     value = record.get(field)
     if value is None or value == "":
         raise RefusedError(Reason.MISSING_FIELD, field, f"{field} is missing")

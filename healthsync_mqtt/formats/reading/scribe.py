@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from healthsync_mqtt.formats.port import AppMessage, Event, Gone, Made, Outcome, RefusedRecord, event_id
 from healthsync_mqtt.formats.reading.document import Record, as_record
-from healthsync_mqtt.formats.reading.moment import Day, Moment
+from healthsync_mqtt.formats.reading.moment import Day, Moment, moment_in
 from healthsync_mqtt.model.catalogue import CATALOGUE, resolve
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
@@ -27,6 +27,13 @@ class Scribe(NamedTuple):
     form: str
     message: AppMessage
     provider: str
+
+    def moment_in(self, record: Record, field: str) -> Moment:
+        """The moment in a text of a record; one without an offset is in the zone that the login declares.
+
+        Raises RefusedError.
+        """
+        return moment_in(record, field, self.message.declared.zone)
 
     def event(
         self,

@@ -38,6 +38,10 @@ class TestOwn(FormatContract):
     def samples(self) -> Mapping[bytes, int]:
         return {json.dumps(event("a")).encode(): 1, BATCH: 2}
 
+    @pytest.fixture
+    def zoned(self) -> bool:
+        return False
+
     def test_a_batch_is_its_events(self, form: Format) -> None:
         batch = json.dumps({"batch": "b-1", "events": [event("a"), event("b")]}).encode()
         assert folded(form, message(batch)).events == [event("a"), event("b")]

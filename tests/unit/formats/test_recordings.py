@@ -28,12 +28,8 @@ COME_TO = [
     (
         "health_auto_export",
         "health_auto_export/dates_12h.json",
-        "heart_rate 6",
-        [
-            "data.metrics[0].data[6].date: bad_time",
-            "data.metrics[0].data[7].date: naive_time",
-            "data.metrics[0].data[8].date: bad_time",
-        ],
+        "heart_rate 7",
+        ["data.metrics[0].data[6].date: bad_time", "data.metrics[0].data[8].date: bad_time"],
     ),
     (
         "health_auto_export",

@@ -172,7 +172,7 @@ def test_every_spelling_of_a_time(text: str, at: str) -> None:
     ],
 )
 def test_what_is_no_time_is_refused_and_never_another_time(text: str, reason: Reason) -> None:
-    found = shelf(export(metric("heart_rate", "bpm", row(text, 60))))
+    found = shelf(export(metric("heart_rate", "bpm", row(text, 60))), declared=Declared(bucket_s=3600))
     assert (found.told, found.refused) == ([], [("data.metrics[0].data[0].date", reason)])
 
 

@@ -59,10 +59,17 @@ def test_dates_of_a_clock_of_twelve_hours(folder: Path) -> None:
         (61, "2026-05-03T05:57"),
         (71, "2026-05-03T08:34:05"),
         (73, "2026-05-03T10:00:05"),
+        (72, "2026-05-03T12:04:05"),
         (66, "2026-05-03T21:59:59"),
         (70, "2026-05-03T22:04:05"),
     ]
+    assert [why for _, why in found.refused] == ["bad_time", "bad_time"]
+
+
+def test_a_time_without_an_offset_is_nobodys_where_no_zone_is_declared(folder: Path) -> None:
+    found = Shelf("health_auto_export").take(recorded(folder / "dates_12h.json"))
     assert [why for _, why in found.refused] == ["bad_time", "naive_time", "bad_time"]
+    assert len(found.told) == 6
 
 
 def test_heart_rates_of_all_forms(folder: Path) -> None:
