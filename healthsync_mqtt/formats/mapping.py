@@ -453,7 +453,8 @@ def _value(type_: str, field: str, rule: _FieldRule, scribe: Scribe, record: Any
         if unit is None:
             message = f"the unit of {rule.path or 'the value'} is the login's, which declares none (--unit)"
             raise RefusedError(Reason.UNKNOWN_UNIT, rule.path or None, message)
-    return in_field(type_, field, amount, unit, place=rule.unit_path or rule.path)
+    declared = scribe.message.declared.unit
+    return in_field(type_, field, amount, unit, place=rule.unit_path or rule.path, declared=declared)
 
 
 def _number(found: Any, rule: _FieldRule) -> float:

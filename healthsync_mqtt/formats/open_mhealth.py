@@ -183,7 +183,7 @@ def _of_body(scribe: Scribe, of: _Body, body: Record, header: dict[str, Any]) ->
             found = body[name]
             if field == "efficiency_percent" and not isinstance(found, dict):
                 found = {"value": found, "unit": "%"}
-            value[field] = _quantity(of, name, field, found)
+            value[field] = _quantity(scribe, of, name, field, found)
         elif of.type not in {"sleep", "workout"}:
             raise RefusedError(Reason.MISSING_FIELD, name, f"{name} is missing")
     value |= _about(of.type, body)
@@ -223,11 +223,12 @@ def _statistic(body: Record, kind: TimeKind) -> bool:
     raise RefusedError(Reason.UNKNOWN_FIELD, field, f"the {word} of a time is neither a reading nor an amount")
 
 
-def _quantity(of: _Body, name: str, field: str, found: Any) -> float:
+def _quantity(scribe: Scribe, of: _Body, name: str, field: str, found: Any) -> float:
     with inside(name):
         each = as_record(found)
         amount = number(each, "value")
-        return in_field(of.type, field, amount, text_or_none(each, "unit"), of.own, place="unit")
+        unit, declared = text_or_none(each, "unit"), scribe.message.declared.unit
+        return in_field(of.type, field, amount, unit, of.own, place="unit", declared=declared)
 
 
 def _about(type_: str, body: Record) -> dict[str, Any]:

@@ -159,20 +159,20 @@ def _events(scribe: Scribe, resource: Record) -> Iterator[Event]:
         return
     if known_code(concept) is None and (_parts(resource) or _has_pressure(resource)):
         if _has_pressure(resource):
-            yield _event(scribe, "blood_pressure", _pressure(resource), resource, code="blood_pressure")
+            yield _event(scribe, "blood_pressure", _pressure(scribe, resource), resource, code="blood_pressure")
         for place, component, type_ in _parts(resource):
             with inside(f"component[{place}]"):
-                value = _value(type_, component)
+                value = _value(scribe, type_, component)
             yield _event(scribe, type_, value, resource, code=type_)
         return
     code = _code(concept, "code")
     if code in PRESSURE:
-        yield _event(scribe, "blood_pressure", _pressure(resource), resource)
+        yield _event(scribe, "blood_pressure", _pressure(scribe, resource), resource)
         return
     type_ = TYPE_OF[code]
-    value = _value(type_, resource)
+    value = _value(scribe, type_, resource)
     if type_ == "sleep":
-        value |= _night(resource)
+        value |= _night(scribe, resource)
     yield _event(scribe, type_, value, resource)
 
 
@@ -199,12 +199,12 @@ def _event(  # noqa: PLR0917  # made by the two around it
     )
 
 
-def _value(type_: str, holder: Record) -> dict[str, Any]:
+def _value(scribe: Scribe, type_: str, holder: Record) -> dict[str, Any]:
     """The number of a resource or component, or its series."""
     field = first_field(type_)
     data = inner(holder, "valueSampledData")
     if not data:
-        return {field: _quantity(type_, field, inner(holder, "valueQuantity"), "valueQuantity", holder)}
+        return {field: _quantity(scribe, type_, field, holder)}
     with inside("valueSampledData"):
         if "samples" not in CATALOGUE[type_].forms:
             raise RefusedError(Reason.UNKNOWN_FIELD, None, f"{type_} has no series of samples")
@@ -231,17 +231,14 @@ def _has_pressure(resource: Record) -> bool:
     return bool(codes & {"8480-6", "8462-4"})
 
 
-def _night(resource: Record) -> dict[str, float]:
+def _night(scribe: Scribe, resource: Record) -> dict[str, float]:
     """How long each stage of a night was, in its components."""
     found: dict[str, float] = {}
     for place, component in enumerate(items(resource, "component")):
         each = as_record(component)
         for code in codes_of(inner(each, "code"), LOINC) & PARTS_OF_A_NIGHT.keys():
             with inside(f"component[{place}]"):
-                quantity = inner(each, "valueQuantity")
-                found[PARTS_OF_A_NIGHT[code]] = _quantity(
-                    "sleep", PARTS_OF_A_NIGHT[code], quantity, "valueQuantity", each
-                )
+                found[PARTS_OF_A_NIGHT[code]] = _quantity(scribe, "sleep", PARTS_OF_A_NIGHT[code], each)
     return found
 
 
@@ -258,7 +255,7 @@ def _ecg(scribe: Scribe, resource: Record) -> Iterator[Event]:
             leads.append((f"component[{place}]", each))
         elif "8867-4" in codes_of(inner(each, "code"), LOINC):
             with inside(f"component[{place}]"):
-                about["bpm"] = _quantity("ecg", "bpm", inner(each, "valueQuantity"), "valueQuantity", each)
+                about["bpm"] = _quantity(scribe, "ecg", "bpm", each)
     if not leads:
         raise RefusedError(Reason.MISSING_FIELD, "valueSampledData", "an ECG without a waveform")
     for path, holder in leads:
@@ -297,30 +294,33 @@ def _code(concept: Record, field: str, known: Any = None) -> str:
     return found
 
 
-def _quantity(type_: str, field: str, quantity: Record, place: str, holder: Record) -> float:
+def _quantity(scribe: Scribe, type_: str, field: str, holder: Record) -> float:
+    """The number of a resource or component in the unit of a field. Raises RefusedError."""
+    quantity, place = inner(holder, "valueQuantity"), "valueQuantity"
     if not quantity:
         absent = "; it says why it is absent" if "dataAbsentReason" in holder else ""
         raise RefusedError(Reason.MISSING_FIELD, place, f"{place} is missing{absent}")
     if quantity.get("comparator") is not None:
         raise RefusedError(Reason.UNKNOWN_FIELD, f"{place}.comparator", "a bound of a number is not the number")
-    with inside(f"{place}"):
+    with inside(place):
         amount = number(quantity, "value")
     ucum = quantity.get("system") == UCUM
     unit = text_or_none(quantity, "code" if ucum else "unit") or text_or_none(quantity, "unit" if ucum else "code")
     own = SPELLINGS.get(next(each for each in CATALOGUE[type_].quantities if each.field == field).unit, ())
-    return in_field(type_, field, amount, unit, own, place=f"{place}.code" if ucum else f"{place}.unit")
+    said_at = f"{place}.code" if ucum else f"{place}.unit"
+    return in_field(type_, field, amount, unit, own, place=said_at, declared=scribe.message.declared.unit)
 
 
-def _pressure(resource: Record) -> dict[str, float]:
+def _pressure(scribe: Scribe, resource: Record) -> dict[str, float]:
     value: dict[str, float] = {}
     for place, component in enumerate(items(resource, "component")):
-        path = f"component[{place}]"
         each = as_record(component)
         try:
             part = PARTS_OF_PRESSURE[_code(inner(each, "code"), "code", PARTS_OF_PRESSURE)]
         except RefusedError:
             continue  # mean pressure, and what else a cuff says
-        value[part] = _quantity("blood_pressure", part, inner(each, "valueQuantity"), f"{path}.valueQuantity", each)
+        with inside(f"component[{place}]"):
+            value[part] = _quantity(scribe, "blood_pressure", part, each)
     for part in ("systolic", "diastolic"):
         if part not in value:
             raise RefusedError(Reason.MISSING_FIELD, "component", f"no component is the {part} one")

@@ -176,7 +176,8 @@ class _ExportReading:
     ) -> Iterator[Event]:
         """A row that is one part of an event: parts of one moment and source belong together."""
         at = self._scribe.moment_in(row, "date")
-        amount = in_field(type_, field, number(row, "qty"), unit)
+        declared = self._scribe.message.declared.unit
+        amount = in_field(type_, field, number(row, "qty"), unit, declared=declared)
         gathered.setdefault((at.text, source_of(row) or ""), (place, at, {}))[2][field] = amount
         yield from ()
 

@@ -4,6 +4,7 @@ A row has the start of its bucket and nothing else of its time; what the bucket 
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from healthsync_mqtt.formats.port import Event
@@ -195,9 +196,9 @@ class MetricRows:
 
     def __init__(self, scribe: Scribe, unit: str | None) -> None:
         self._scribe = scribe
-        self._unit = unit
         self._zone = scribe.message.declared.zone
         self._bucket_s = scribe.message.declared.bucket_s
+        self._in = partial(in_field, unit=unit, declared=scribe.message.declared.unit)
 
     def number(self, metric: ExportMetric) -> Callable[[Record], Iterator[Event]]:
         """MetricRows that are one number: at a moment, of a bucket, or of a day, as our type is."""
@@ -210,7 +211,7 @@ class MetricRows:
         return read
 
     def _amount(self, metric: ExportMetric, record: Record) -> float:
-        return in_field(metric.type, metric.field, number(record, "qty"), self._unit, metric.own)
+        return self._in(metric.type, metric.field, number(record, "qty"), own=metric.own)
 
     def _instant(self, metric: ExportMetric, record: Record) -> Event:
         at = self._scribe.moment_in(record, "date")
@@ -275,11 +276,11 @@ class MetricRows:
         yield self._scribe.event("heart_rate", value, at, app=source_of(record), source=said)
 
     def _bpm(self, rate: float) -> float:
-        return in_field("heart_rate", "bpm", rate, self._unit, (_COUNT,))
+        return self._in("heart_rate", "bpm", rate, own=(_COUNT,))
 
     def glucose(self, record: Record) -> Iterator[Event]:
         """A reading, and where it was to a meal."""
-        value: dict[str, Any] = {"mg_dl": in_field("glucose", "mg_dl", number(record, "qty"), self._unit)}
+        value: dict[str, Any] = {"mg_dl": self._in("glucose", "mg_dl", number(record, "qty"))}
         meal = _MEALS.get((text_or_none(record, "mealTime") or "").casefold())
         if meal:
             value["meal"] = meal
@@ -288,14 +289,14 @@ class MetricRows:
     def insulin(self, record: Record) -> Iterator[Event]:
         """A delivery; basal and bolus of one moment are two."""
         reason = _REASONS.get((text_or_none(record, "reason") or "").casefold(), "unknown")
-        units = in_field("insulin_delivery", "units", number(record, "qty"), self._unit)
+        units = self._in("insulin_delivery", "units", number(record, "qty"))
         at, app = self._scribe.moment_in(record, "date"), source_of(record)
         key = (TimeKind.INTERVAL, at.text, reason, app or "")
         yield self._scribe.event("insulin_delivery", {"units": units, "reason": reason}, at, app=app, key=key)
 
     def mindfulness(self, record: Record) -> Iterator[Event]:
         """Minutes from a start."""
-        minutes = in_field("exercise_time", "minutes", number(record, "qty"), self._unit)
+        minutes = self._in("exercise_time", "minutes", number(record, "qty"))
         start = self._scribe.moment_in(record, "date")
         end = self._scribe.moment_in(record, "end") if record.get("end") is not None else start.later(minutes * 60)
         app = source_of(record)
@@ -313,10 +314,7 @@ class MetricRows:
     def blood_pressure(self, record: Record) -> Iterator[Event]:
         """Both of one measurement."""
         at = self._scribe.moment_in(record, "date")
-        value = {
-            field: in_field("blood_pressure", field, number(record, field), self._unit)
-            for field in ("systolic", "diastolic")
-        }
+        value = {field: self._in("blood_pressure", field, number(record, field)) for field in ("systolic", "diastolic")}
         yield self._scribe.event("blood_pressure", value, at, app=source_of(record))
 
 

@@ -15,13 +15,23 @@ _ITS_OWN: Final[Collection[str]] = ()
 
 
 def in_field(
-    type_: str, field: str, number: float, unit: str | None, own: Collection[str] = _ITS_OWN, *, place: str = "units"
+    type_: str,
+    field: str,
+    number: float,
+    unit: str | None,
+    own: Collection[str] = _ITS_OWN,
+    *,
+    place: str = "units",
+    declared: str | None = None,
 ) -> float:
     """A number in ``unit``, in that of a field of a type. Raises RefusedError at ``place`` for a unit it is not in.
 
-    ``own`` are further spellings of the field's unit, as this source writes it.
+    ``own`` are further spellings of the field's unit, as this source writes it; ``declared`` is what the login says of
+    numbers without a unit: of those that can be in it.
     """
     quantity = quantity_of(type_, field)
+    if unit is None and declared in quantity.taken:
+        unit = declared
     if unit is None:
         raise RefusedError(Reason.UNKNOWN_UNIT, place, f"the unit is missing; {type_} is in {quantity.unit}")
     if unit in own:

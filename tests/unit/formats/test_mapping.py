@@ -223,7 +223,7 @@ def test_a_retained_message_has_no_time_of_arrival() -> None:
         ({"unit": "declared"}, {"w": 157.3}, {"kg": 71.350079801}),
         ({"unit_path": "u"}, {"w": 71, "u": "kg"}, {"kg": 71}),
         ({"unit_path": "u"}, {"w": 71, "u": "firkin"}, ("u", "unknown_unit")),
-        ({"unit_path": "u"}, {"w": 71}, ("u", "unknown_unit")),
+        ({"unit_path": "u"}, {"w": 71}, {"kg": 32.20505827}),
         ({"unit": "kg"}, {"w": "71"}, ("w", "wrong_type")),
         ({"unit": "kg", "texts": True}, {"w": " 71.5 "}, {"kg": 71.5}),
         ({"unit": "kg", "texts": True}, {"w": "71,5"}, ("w", "wrong_type")),
@@ -245,6 +245,11 @@ def test_numbers(field: dict[str, Any], content: dict[str, Any], found: object) 
 def test_a_declared_unit_that_is_not_declared_is_refused_by_name() -> None:
     rule = {**RULE, "value": {"kg": {"path": "w", "unit": "declared"}}}
     assert one(rule, {"w": 71, "t": AT}) == [("w", "unknown_unit")]
+
+
+def test_a_unit_that_is_neither_said_nor_declared_is_refused_by_name() -> None:
+    rule = {**RULE, "value": {"kg": {"path": "w", "unit_path": "u"}}}
+    assert one(rule, {"w": 71, "t": AT}) == [("u", "unknown_unit")]
 
 
 def test_words_and_constants() -> None:
