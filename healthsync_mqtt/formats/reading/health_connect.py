@@ -1,3 +1,4 @@
+# long: what an app of Health Connect may write is one table, and each of its arrays is read by a few lines here
 """Records of Health Connect as apps write them that read it on the phone: arrays by their names, fields by theirs.
 
 Times are UTC and no offset is known unless the record says one. A record is known by its own id where it has one, else
@@ -143,9 +144,7 @@ def about(scribe: Scribe, record: Record) -> About:
     said = inner(record, "metadata")
     modified = text_or_none(said, "last_modified")
     with inside("metadata"):
-        version: int | Literal["latest"] = "latest"
-        if modified:
-            version = scribe.moment_in(said, "last_modified").us // 1000
+        version: int | Literal["latest"] = scribe.moment_in(said, "last_modified").us // 1000 if modified else "latest"
     recording = _RECORDINGS.get(str(said.get("recording_method")).casefold())
     maker = inner(said, "device")
     device = {field: found[:64] for field in ("manufacturer", "model") if (found := text_or_none(maker, field))}
