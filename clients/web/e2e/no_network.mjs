@@ -117,7 +117,7 @@ async function expectForgotten(visitor, carer) {
     await other.evaluate(changeCarer, { user: WITH_DAYS, carer, method: "DELETE" });
   });
   await page.reload();
-  await page.waitForSelector(".empty"); // the own page: nothing was ever sent
+  await visitor.go("#/", ".empty"); // the own page: nothing was ever sent
   await keptBecomes(page, WITH_DAYS, (kept) => kept.length === 0);
   await visitor.setOffline(true);
   await page.reload();

@@ -56,7 +56,11 @@ export function DayPage({ user, date, live }: { user: string; date: string; live
           <h1>{say("day.none.title")}</h1>
           <p>{say("day.none.body")}</p>
         </div>
-      ) : newest === null ? null : (
+      ) : newest === null ? (
+        kinds.error === undefined ? null : (
+          <h1>{say("nav.today")}</h1>
+        )
+      ) : (
         <OneDay key={chosen} {...{ base, user, date: chosen, today, types, live, lost }} />
       )}
     </>

@@ -16,7 +16,10 @@ export function Overview(): ReactElement {
     return error === undefined ? (
       <p className="quiet">{say("app.loading")}</p>
     ) : (
-      <Failure error={error} again={again} />
+      <>
+        <h1>{say("status.title")}</h1>
+        <Failure error={error} again={again} />
+      </>
     );
   }
   const troubles = troublesOf(data, Date.now() / 1000);
