@@ -127,7 +127,7 @@ async function expectForgotten(visitor, carer) {
   await visitor.setOffline(false);
   await visitor.go("#/settings", "fieldset");
   assert.notDeepEqual(await keptOf(page, carer), []);
-  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
   await page.waitForSelector("main.alone");
   assert.deepEqual(await keptOf(page, carer), []);
 }
