@@ -64,20 +64,20 @@ test("an admin reads why something was refused, and tries it again", { skip }, a
   const { token } = await stage.service.cli("device", "add", "rita", "watch");
   const admin = await Visitor.arrive(stage, "desktop");
   // One more than a page of the list has, and the newest come first: the first of them is on no first page.
-  const numbers = Array.from({ length: 51 }, (_, each) => 900 + each);
+  const numbers = Array.from({ length: 51 }, (_, each) => 901 + each);
   const bad = numbers.map((bpm) => ({ ...LINES[0], id: `bad-${bpm}`, value: { bpm } }));
   const headers = { authorization: `Bearer ${token}` };
   const answer = await admin.context.request.post(`${stage.service.url}/v1/events`, { headers, data: bad });
   assert.equal(answer.status(), 422);
   await admin.signIn("admin", "invite", "root");
   await admin.go("#/rejected", ".rows li");
-  await admin.page.locator(".rows li", { hasText: "bpm 950" }).waitFor();
-  const row = admin.page.locator(".rows li", { hasText: "bpm 900" });
+  await admin.page.locator(".rows li", { hasText: "bpm 951" }).waitFor();
+  const row = admin.page.locator(".rows li", { hasText: "bpm 901" });
   // It can be pressed when its page is there and is not the last one.
   const on = admin.page.getByRole("button", { name: "On", exact: true, disabled: false });
   const listed = row.or(on).first();
   for (await listed.waitFor(); (await row.count()) === 0; await listed.waitFor()) await on.click();
-  assert.match(await row.textContent(), /out_of_range.*bpm 900 is above 300.*rita\/watch/);
+  assert.match(await row.textContent(), /out_of_range.*bpm 901 is above 300.*rita\/watch/);
   await admin.expectSound("refused-one");
   await row.getByRole("button", { name: "Try again" }).click();
   await row.locator(".acts", { hasText: "out_of_range" }).waitFor(); // nothing was mended
