@@ -162,7 +162,7 @@ class Backlog:
             self._little = True
             return self._only(few, size)
         self._little = False
-        if of_one is not None and self._work > of_one:
+        if of_one is not None and self._work > of_one and max(_work_by_user(self._waiting).values()) > of_one:
             return self._only(self._some_of_each(of_one), size)
         taken: list[WaitingDelivery] = []
         if self._held <= size:
