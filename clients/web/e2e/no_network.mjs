@@ -16,7 +16,7 @@ const OF_USER = {
   data: [".drop"],
   settings: ["fieldset"],
 };
-const WITH_DAYS = "vera";
+const WITH_DAYS = "nina";
 const OF_CARER = { "": [".figures"], charts: [".plot canvas"], settings: ["fieldset"] };
 const OF_ADMIN = {
   "": [".pipeline", AWAY],
