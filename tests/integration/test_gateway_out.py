@@ -203,7 +203,8 @@ def test_a_token_of_changes_is_the_one_of_mqtt_and_expires_with_the_rights(scene
     service, host = scene.service, scene.service.mqtts
     service.cli("user", "add", "mona", "--consent", "all")
     watch = scene.web.as_(service.cli("device", "add", "mona", "watch")[0]["token"])
-    watch.post("/v1/events", [event(f"m-{number}") for number in range(5)])
+    stored = watch.post("/v1/events", [event(f"m-{number}") for number in range(5)])
+    assert stored.json()["stored"] == 5, stored.json()
     named = service.cli("subscriber", "add", "sync", "--users", "mona", "--types", "heart_rate")[0]
     web = scene.web.as_(named["token"])
 
