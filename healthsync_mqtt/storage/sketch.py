@@ -8,7 +8,7 @@ say "perhaps" where there is none, but never "no" where there is one.
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
@@ -35,7 +35,10 @@ _PADDED_TO: Final = 128
 _LENGTH: Final = 4
 
 
-User = TypeVar("User")
+User = TypeVar("User", int, str)
+
+UNKNOWN: Final = b"?"
+"""Stands for a sketch that is not to be trusted: it says perhaps to everything."""
 
 
 class _MadeBy(msgspec.Struct, gc=False):
@@ -219,6 +222,25 @@ class UsersGathered(dict[User, Gathering]):
                 whole.join(each)
         return whole.encoded()
 
+    def kept(
+        self, least: int, seal: Callable[[User, Gathering, bytes], bytes | None] | None
+    ) -> tuple[list[tuple[User, bytes]], bytes | None]:
+        """The sketches of users with so many rows, as they are stored, and what is stored of all rows; None: nothing.
+
+        ``seal``, in a sealed log, seals a user's sketch: None where the key of those rows was destroyed. Of all rows
+        nothing is said there, but with no bytes that every user has a sketch.
+        """
+        kept: list[tuple[User, bytes]] = []
+        for user, of_user in sorted(self.items()):
+            sketch = of_user.encoded() if of_user.rows >= least else None
+            if sketch is not None and seal is not None:
+                sketch = seal(user, of_user, sketch)
+            if sketch is not None:
+                kept.append((user, sketch))
+        if seal is None:
+            return kept, self.of_all(least)
+        return kept, b"" if len(kept) == len(self) else None
+
 
 class Sketch:
     """What ``Gathering.encoded`` has kept."""
@@ -247,6 +269,16 @@ class Sketch:
         if type_name is not None:
             return _meet(self._places.get(type_name), value, type_name)
         return any(_meet(fields, value, name) for name, fields in self._places.items())
+
+
+def may_hold(sketch: bytes | None, contents: Contents, type_name: str | None) -> bool:
+    """Whether rows of which this is the sketch may be some of those; None: their key was destroyed."""
+    if sketch is None:
+        return False
+    try:
+        return sketch == UNKNOWN or Sketch.of(sketch).may_hold(contents, type_name)
+    except msgspec.MsgspecError:
+        return True
 
 
 def _meet(fields: dict[str, list[float] | None] | None, value: ValueRange, type_name: str) -> bool:

@@ -27,6 +27,7 @@ from healthsync_mqtt.storage.postgres.shelves import CountedShelves
 from healthsync_mqtt.storage.postgres.sketches import SketchedStretches
 from healthsync_mqtt.storage.postgres.statements import statements
 from healthsync_mqtt.storage.sealing import Sealed, log_id_of
+from healthsync_mqtt.storage.sketch import UNKNOWN
 
 _SQL = statements("reader")
 
@@ -95,8 +96,8 @@ class PostgresLogReader:
         wanted = {
             "after": after, "limit": limit, "user": user, "type": type, "since": since_us, "history": history,
             "before": before if newest else None, "until": until_us, "device": device, "version": version,
+            "through": None,
         }  # fmt: skip
-        wanted["through"] = None
         look = partial(self._query, "read_newest" if newest else "read")
         if contents is None and all(wanted[key] is None for key in _KEPT):
             return whole_page(look, self._records, wanted, newest=newest)
@@ -369,7 +370,7 @@ class PostgresLogReader:
 
     def _sketch(self, user: str, block: int, stored: bytes, how: int | None) -> bytes | None:
         if how is None:
-            return stored if self._how.mixed or not self._how.on else SketchedStretches.unknown
+            return stored if self._how.mixed or not self._how.on else UNKNOWN
         return self._opener().sketch_again(user, block, stored)
 
     def _query(self, name: str, bindings: Any) -> list[Any]:

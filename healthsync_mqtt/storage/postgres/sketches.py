@@ -8,11 +8,10 @@ away in the same transaction, and rows are looked through again, a few with each
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
-
-import msgspec
 
 from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
 from healthsync_mqtt.model.choice import Contents
@@ -23,7 +22,7 @@ from healthsync_mqtt.storage.postgres.connection import fetch, run
 from healthsync_mqtt.storage.postgres.sealing import StoredRow
 from healthsync_mqtt.storage.postgres.statements import statements
 from healthsync_mqtt.storage.sealing import SEALED
-from healthsync_mqtt.storage.sketch import Sketch, UsersGathered
+from healthsync_mqtt.storage.sketch import Gathering, UsersGathered, may_hold
 
 _SQL = statements("sketches")
 BLOCK_LOG2: Final = 14
@@ -156,31 +155,26 @@ class BlockSketches:
         self._again, self._more = None, True
 
     def _write(self, connection: Connection, block: int, gathered: UsersGathered[str]) -> None:
-        sealed, kept = self._making.is_sealed(), dict[str, tuple[bytes, int | None]]()
-        for user, of_user in sorted(gathered.items()):
-            sketch = of_user.encoded() if of_user.rows >= _LEAST_ROWS else None
-            if sketch is not None and sealed:
-                sketch = self._making.seal(user, block, sketch, of_user.first)
-            if sketch is not None:
-                kept[user] = sketch, SEALED if sealed else None
-        whole = b"" if len(kept) == len(gathered) else None
-        told = whole if sealed else gathered.of_all(_LEAST_ROWS)
+        sealed = self._making.is_sealed()
+        kept, told = gathered.kept(_LEAST_ROWS, partial(self._seal, block) if sealed else None)
+        rows = [(user, sketch, SEALED if sealed else None) for user, sketch in kept]
         if told is not None:
-            kept[_ALL] = told, None
-        if kept:
-            sketches = [[each[column] for each in kept.values()] for column in (0, 1)]
-            run(connection, _SQL["add"], (block, TextArray.of(list(kept)), *sketches))
+            rows.append((_ALL, told, None))
+        if rows:
+            users, sketches, hows = zip(*rows, strict=True)
+            run(connection, _SQL["add"], (block, TextArray.of(users), list(sketches), list(hows)))
+
+    def _seal(self, block: int, user: str, gathered: Gathering, sketch: bytes) -> bytes | None:
+        return self._making.seal(user, block, sketch, gathered.first)
 
 
 class SketchedStretches:
     """For a reader, inside of its snapshot: what is left of stretches when their blocks were asked.
 
     ``opened`` makes of user, block, sketch and ``sealed`` the sketch as it was made: None where the user's key was
-    destroyed; ``unknown`` where it is not to be trusted. A stretch is of the rows after its first number, up to its
-    second.
+    destroyed; ``sketch.UNKNOWN`` where it is not to be trusted. A stretch is of the rows after its first number, up to
+    its second.
     """
-
-    unknown: Final = b"?"
 
     def __init__(
         self, ask: Callable[[bytes, Any], list[Any]], opened: Callable[[str, int, bytes, int | None], bytes | None]
@@ -227,13 +221,7 @@ class SketchedStretches:
     def _may_hold(  # noqa: PLR0917  # a row of the table, and what is asked
         self, user: str, block: int, stored: bytes, how: int | None, contents: Contents, type_name: str | None
     ) -> bool:
-        sketch = self._opened(user, block, stored, how)
-        if sketch is None:
-            return False
-        try:
-            return sketch == self.unknown or Sketch.of(sketch).may_hold(contents, type_name)
-        except msgspec.MsgspecError:
-            return True
+        return may_hold(self._opened(user, block, stored, how), contents, type_name)
 
 
 def _runs(first: int, last: int, without: set[int]) -> list[tuple[int, int]]:

@@ -23,6 +23,7 @@ from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.page import whole_page
 from healthsync_mqtt.storage.port import CountKey, FormatMemory, RejectedRow, Stretch, Totals
 from healthsync_mqtt.storage.sealing import SEALED, Sealed, log_id_of
+from healthsync_mqtt.storage.sketch import UNKNOWN
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value, open_reader, snapshot, translated
 from healthsync_mqtt.storage.sqlite.counts import Counts
@@ -457,7 +458,7 @@ class SqliteLogReader:
 
     def _sketch(self, user: int, block: int, stored: bytes, how: int | None) -> bytes | None:
         if how is None:
-            return stored if self._how.mixed or not self._how.on else SketchedBlocks.unknown
+            return stored if self._how.mixed or not self._how.on else UNKNOWN
         if user not in self._names:
             self._names = {None: None, **dict(self._query("names_by_number", ()))}
         return self._opener().sketch_again(str(self._names.get(user)), block, stored)

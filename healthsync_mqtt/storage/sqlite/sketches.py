@@ -8,15 +8,15 @@ in the same transaction; then, and in blocks of before, rows are looked through 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import apsw
-import msgspec
 
 from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
 from healthsync_mqtt.model.choice import Contents
 from healthsync_mqtt.storage.sealing import SEALED
-from healthsync_mqtt.storage.sketch import Gathering, Sketch, UsersGathered
+from healthsync_mqtt.storage.sketch import Gathering, UsersGathered, may_hold
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
 from healthsync_mqtt.storage.sqlite.index import Tuning
 from healthsync_mqtt.storage.sqlite.statements import statements
@@ -149,29 +149,24 @@ class Sketches:
         self._again, self._more = None, True
 
     def _write(self, block: int, gathered: UsersGathered[int]) -> None:
-        sealed, rows = self._making.is_sealed(), list[tuple[int, int, bytes, int | None]]()
-        for user, of_user in sorted(gathered.items()):
-            sketch = of_user.encoded() if of_user.rows >= self._least_rows else None
-            if sketch is not None and sealed:
-                stored = fetch(self._connection, _SQL["stored_row"], (of_user.first,))[0]
-                sketch = self._making.seal(user, block, sketch, stored)
-            if sketch is not None:
-                rows.append((block, user, sketch, SEALED if sealed else None))
-        whole = b"" if len(rows) == len(gathered) else None
-        told = whole if sealed else gathered.of_all(self._least_rows)
+        sealed = self._making.is_sealed()
+        kept, told = gathered.kept(self._least_rows, partial(self._seal, block) if sealed else None)
+        rows = [(block, user, sketch, SEALED if sealed else None) for user, sketch in kept]
         if told is not None:
             rows.append((block, 0, told, None))
         self._connection.executemany(_SQL["add"], rows).fetchall()
+
+    def _seal(self, block: int, user: int, gathered: Gathering, sketch: bytes) -> bytes | None:
+        stored = fetch(self._connection, _SQL["stored_row"], (gathered.first,))[0]
+        return self._making.seal(user, block, sketch, stored)
 
 
 class SketchedBlocks:
     """For a reader, inside of its snapshot: what is left of stretches when their blocks were asked.
 
     ``opened`` makes of user, block, sketch and ``sealed`` the sketch as it was made: None where the user's key was
-    destroyed; ``unknown`` where it is not to be trusted.
+    destroyed; ``sketch.UNKNOWN`` where it is not to be trusted.
     """
-
-    unknown: Final = b"?"
 
     def __init__(
         self, connection: apsw.Connection, opened: Callable[[int, int, bytes, int | None], bytes | None]
@@ -229,10 +224,4 @@ class SketchedBlocks:
     def _may_hold(  # noqa: PLR0917  # a row of the table, and what is asked
         self, user: int, block: int, stored: bytes, how: int | None, contents: Contents, type_name: str | None
     ) -> bool:
-        sketch = self._opened(user, block, stored, how)
-        if sketch is None:
-            return False
-        try:
-            return sketch == self.unknown or Sketch.of(sketch).may_hold(contents, type_name)
-        except msgspec.MsgspecError:
-            return True
+        return may_hold(self._opened(user, block, stored, how), contents, type_name)
