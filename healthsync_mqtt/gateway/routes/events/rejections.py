@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from healthsync_mqtt.descriptions.people import told
-from healthsync_mqtt.descriptions.refusals import RejectedDescription, described_rejection, shown_rejection
+from healthsync_mqtt.descriptions.refusals import described_rejection, shown_rejection
 from healthsync_mqtt.gateway.bodies.body import read_form
-from healthsync_mqtt.gateway.bodies.lists import BEHIND_ALL, PageSize, Place, written
+from healthsync_mqtt.gateway.bodies.lists import PageSize, Place, looked_through, written
 from healthsync_mqtt.gateway.bodies.problem import HttpError
 from healthsync_mqtt.gateway.document.openapi import answers, form
 from healthsync_mqtt.gateway.document.request_bodies import PurgeWish
@@ -101,19 +101,12 @@ async def _row(log: LogPool, number: int) -> RejectedRow:
 def _page(
     reader: LogReader, user: str | None, reason: Reason | None, cursor: int, limit: int, *, newest: bool
 ) -> tuple[list[dict[str, Any]], int | None]:
-    at = cursor or (BEHIND_ALL if newest else 0)
-    found: list[RejectedDescription] = []
-    looked = 0
-    while looked < _LOOK:
+    def read(at: int) -> list[RejectedRow]:
         asked = {"before": at} if newest else {"after": at}
-        rows = reader.rejected(limit=_AT_ONCE, user=user, **asked)
-        for row in rows:
-            if reason in {None, row.reason}:
-                if len(found) == limit:
-                    return list(map(told, found)), at
-                found.append(described_rejection(row))
-            at = row.no
-        looked += len(rows)
-        if len(rows) < _AT_ONCE:
-            return list(map(told, found)), None
-    return list(map(told, found)), at
+        return reader.rejected(limit=_AT_ONCE, user=user, **asked)
+
+    def wanted(row: RejectedRow) -> bool:
+        return reason in {None, row.reason}
+
+    rows, at = looked_through(read, wanted, cursor, limit, at_once=_AT_ONCE, look=_LOOK, newest=newest)
+    return [told(described_rejection(row)) for row in rows], at

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from healthsync_mqtt.descriptions.audit_rows import AuditLine, described_row, described_verdict, subjects
-from healthsync_mqtt.gateway.bodies.lists import BEHIND_ALL, PageSize, Place, written
+from healthsync_mqtt.descriptions.audit_rows import described_row, described_verdict, subjects
+from healthsync_mqtt.gateway.bodies.lists import PageSize, Place, looked_through, written
 from healthsync_mqtt.gateway.bodies.problem import HttpError
 from healthsync_mqtt.gateway.document.openapi import answers
 from healthsync_mqtt.gateway.event_log.pages import Order
@@ -15,7 +15,7 @@ from healthsync_mqtt.gateway.login.callers import Caller
 from healthsync_mqtt.gateway.login.rules import Administrator
 from healthsync_mqtt.gateway.registry.deeds import Deeds
 from healthsync_mqtt.gateway.registry.installation import Installation
-from healthsync_mqtt.identity.audit.log import AuditLog
+from healthsync_mqtt.identity.audit.log import AuditLog, AuditRow
 
 _AT_ONCE: Final = 1_000
 _LOOK: Final = 20_000
@@ -68,18 +68,11 @@ def routes(deeds: Deeds, installation: Installation, admin: Administrator) -> AP
 def _page(
     log: AuditLog, about: set[str | None] | None, action: str, cursor: int, limit: int, *, newest: bool
 ) -> tuple[list[Any], int | None]:
-    at = cursor or (BEHIND_ALL if newest else 0)
-    found: list[AuditLine] = []
-    looked = 0
-    while looked < _LOOK:
-        rows = log.rows(before=at, limit=_AT_ONCE, newest=True)[::-1] if newest else log.rows(after=at, limit=_AT_ONCE)
-        for row in rows:
-            if row.action.startswith(action) and (about is None or row.subject in about):
-                if len(found) == limit:
-                    return found, at
-                found.append(described_row(row))
-            at = row.no
-        looked += len(rows)
-        if len(rows) < _AT_ONCE:
-            return found, None
-    return found, at
+    def read(at: int) -> list[AuditRow]:
+        return log.rows(before=at, limit=_AT_ONCE, newest=True)[::-1] if newest else log.rows(after=at, limit=_AT_ONCE)
+
+    def wanted(row: AuditRow) -> bool:
+        return row.action.startswith(action) and (about is None or row.subject in about)
+
+    rows, at = looked_through(read, wanted, cursor, limit, at_once=_AT_ONCE, look=_LOOK, newest=newest)
+    return list(map(described_row, rows)), at
