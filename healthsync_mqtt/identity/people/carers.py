@@ -40,7 +40,8 @@ class Carer:
         """Whether events of a type may be seen now: guarded ones only where they are named."""
         if now_us >= self.until_us:
             return False
-        return type_name in self.listed or (EVERY in self.listed and type_name not in GUARDED)
+        listed = self.listed
+        return type_name in listed or (EVERY in listed and type_name not in GUARDED)
 
 
 class CarerBook:
