@@ -50,7 +50,7 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 
 log = get_logger("bridge")
 
-PART_EVENTS: Final = 100
+PART_EVENTS: Final = 50
 """Events of a long message in one commit, as long as it takes to write them nobody else is acknowledged."""
 LONE_PART_EVENTS: Final = 500
 """The same where nobody else sends: each commit waits for the disk, so large parts are stored in half of the time."""
