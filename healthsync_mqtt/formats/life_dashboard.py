@@ -337,7 +337,7 @@ class _Webhook:
         if root.get("test") is True:
             return
         sequence = root.get("sequence")
-        if isinstance(sequence, int):
+        if type(sequence) is int:  # a truth would be read back as none
             if sequence in self._memory.sequences:
                 return
             self._memory.sequences.append(sequence)
@@ -356,7 +356,7 @@ class _Webhook:
             read_one, type_ = reader
             seen: set[tuple[object, ...]] = set()
             for place, record in enumerate(items(root, array)):
-                read = partial(self._bucket, array, type_) if _is_bucket(record) else read_one
+                read = partial(self._bucket, array, type_) if _is_bucket(array, record) else read_one
                 for outcome in self._records.read(f"{array}[{place}]", record, read, type_):
                     if not isinstance(outcome, Made) or _is_new(outcome.event, seen):
                         yield outcome
@@ -419,8 +419,9 @@ def _deleted_name(record: Record) -> str:
     return text(record, "uuid").strip()
 
 
-def _is_bucket(record: Any) -> bool:
-    return isinstance(record, dict) and "bucket_start" in record
+def _is_bucket(array: str, record: Any) -> bool:
+    """Whether it is one; of what is no number there are none."""
+    return array in NUMBERS and isinstance(record, dict) and "bucket_start" in record
 
 
 def _is_new(event: Event, seen: set[tuple[object, ...]]) -> bool:

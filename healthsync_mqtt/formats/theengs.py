@@ -10,7 +10,15 @@ from functools import partial
 from typing import Final
 
 from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry
-from healthsync_mqtt.formats.reading.document import Record, is_number, number, read_object, text_or_none, whole
+from healthsync_mqtt.formats.reading.document import (
+    Record,
+    inside,
+    number,
+    number_or_none,
+    read_object,
+    text_or_none,
+    whole,
+)
 from healthsync_mqtt.formats.reading.moment import Moment, day_around, in_zone
 from healthsync_mqtt.formats.reading.scribe import Records, Scribe
 from healthsync_mqtt.formats.reading.weighings import Repeats
@@ -71,8 +79,8 @@ def _read(scribe: Scribe, repeats: Repeats, record: Record) -> Iterator[Event]:
         yield scribe.event("weight", {"kg": weight}, at, key=("weighing", who, at.text), device=device)
         return
     rate = next((each for each in _RATES if record.get(each) is not None), None)
-    steps = record.get("steps")
-    if rate is None and not is_number(steps):
+    steps = number_or_none(record, "steps", texts=True)
+    if rate is None and steps is None:
         return
     if scribe.message.retained:
         raise RefusedError(Reason.MISSING_FIELD, "time", "a retained message says no time: when it was nobody knows")
@@ -82,8 +90,9 @@ def _read(scribe: Scribe, repeats: Repeats, record: Record) -> Iterator[Event]:
         value = {"bpm": whole(number(record, rate, texts=True))}
         yield scribe.event("heart_rate", value, at, key=("rate", who, at.text), device=device)
     if steps is not None:
-        of = day_around(at, zone)
-        value = {"steps": whole(number(record, "steps", texts=True))}
+        with inside("steps"):
+            of = day_around(at, zone)
+        value = {"steps": whole(steps)}
         yield scribe.event("daily_steps", value, of, key=("day", who, of.date), device=device)
 
 

@@ -143,7 +143,7 @@ def _timed(scribe: Scribe, record: Record) -> Iterator[Event]:
 
 
 def _synced(scribe: Scribe, repeats: Repeats, record: Record) -> Iterator[Event]:
-    weight = whole(number(record, "weight"))
+    weight = whole(number(record, "weight", texts=True))
     at = arrived(scribe, repeats, "", weight)
     yield from _events(scribe, at, weight, record, _SYNCED)
 

@@ -24,6 +24,7 @@ from healthsync_mqtt.formats.health_auto_export.metrics import (
     NUTRIENTS,
     SPECIAL,
     MetricRows,
+    moment_of,
     source_of,
     unknown,
 )
@@ -175,7 +176,7 @@ class _ExportReading:
         self, type_: str, field: str, unit: str | None, gathered: _Gathered, place: str, row: Record
     ) -> Iterator[Event]:
         """A row that is one part of an event: parts of one moment and source belong together."""
-        at = self._scribe.moment_in(row, "date")
+        at = moment_of(self._scribe, row)
         declared = self._scribe.message.declared.unit
         amount = in_field(type_, field, number(row, "qty"), unit, declared=declared)
         gathered.setdefault((at.text, source_of(row) or ""), (place, at, {}))[2][field] = amount

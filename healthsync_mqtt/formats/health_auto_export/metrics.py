@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from healthsync_mqtt.formats.port import Event
 from healthsync_mqtt.formats.reading.amount import first_field, in_field
 from healthsync_mqtt.formats.reading.document import Record, number, number_or_none, text_or_none
-from healthsync_mqtt.formats.reading.moment import Moment, day
+from healthsync_mqtt.formats.reading.moment import Moment, day, is_date
 from healthsync_mqtt.formats.reading.scribe import Scribe
 from healthsync_mqtt.model.catalogue import CATALOGUE, TimeKind
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -191,6 +191,14 @@ def source_of(record: Record) -> str | None:
     return "|".join(sorted(part.strip() for part in found.split("|")))
 
 
+def moment_of(scribe: Scribe, row: Record) -> Moment:
+    """The moment of a row; where the login declares days, a date alone is the beginning of one. Raises RefusedError."""
+    declared = scribe.message.declared
+    if declared.bucket_s == DAY_S and is_date(row.get("date")):
+        return day(row["date"], "date", declared.zone).start
+    return scribe.moment_in(row, "date")
+
+
 class MetricRows:
     """The rows of one metric that is not made of several."""
 
@@ -214,7 +222,7 @@ class MetricRows:
         return self._in(metric.type, metric.field, number(record, "qty"), own=metric.own)
 
     def _instant(self, metric: ExportMetric, record: Record) -> Event:
-        at = self._scribe.moment_in(record, "date")
+        at = moment_of(self._scribe, record)
         return self._scribe.event(metric.type, {metric.field: self._amount(metric, record)}, at, app=source_of(record))
 
     def _of_a_day(self, metric: ExportMetric, record: Record) -> Event:
@@ -266,7 +274,7 @@ class MetricRows:
 
     def heart_rate(self, record: Record) -> Iterator[Event]:
         """A sample, or the mean of a bucket with its bounds."""
-        at = self._scribe.moment_in(record, "date")
+        at = moment_of(self._scribe, record)
         mean, low, high = heart_rates(record)
         value = {"bpm": self._bpm(mean)}
         said: dict[str, Any] = {}
@@ -284,20 +292,20 @@ class MetricRows:
         meal = _MEALS.get((text_or_none(record, "mealTime") or "").casefold())
         if meal:
             value["meal"] = meal
-        yield self._scribe.event("glucose", value, self._scribe.moment_in(record, "date"), app=source_of(record))
+        yield self._scribe.event("glucose", value, moment_of(self._scribe, record), app=source_of(record))
 
     def insulin(self, record: Record) -> Iterator[Event]:
         """A delivery; basal and bolus of one moment are two."""
         reason = _REASONS.get((text_or_none(record, "reason") or "").casefold(), "unknown")
         units = self._in("insulin_delivery", "units", number(record, "qty"))
-        at, app = self._scribe.moment_in(record, "date"), source_of(record)
+        at, app = moment_of(self._scribe, record), source_of(record)
         key = (TimeKind.INTERVAL, at.text, reason, app or "")
         yield self._scribe.event("insulin_delivery", {"units": units, "reason": reason}, at, app=app, key=key)
 
     def mindfulness(self, record: Record) -> Iterator[Event]:
         """Minutes from a start."""
         minutes = self._in("exercise_time", "minutes", number(record, "qty"))
-        start = self._scribe.moment_in(record, "date")
+        start = moment_of(self._scribe, record)
         end = self._scribe.moment_in(record, "end") if record.get("end") is not None else start.later(minutes * 60)
         app = source_of(record)
         key = (TimeKind.SESSION, start.text, app or "")
@@ -313,7 +321,7 @@ class MetricRows:
 
     def blood_pressure(self, record: Record) -> Iterator[Event]:
         """Both of one measurement."""
-        at = self._scribe.moment_in(record, "date")
+        at = moment_of(self._scribe, record)
         value = {field: self._in("blood_pressure", field, number(record, field)) for field in ("systolic", "diastolic")}
         yield self._scribe.event("blood_pressure", value, at, app=source_of(record))
 

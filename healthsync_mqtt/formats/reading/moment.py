@@ -168,17 +168,27 @@ def day(value: Any, field: str | None = None, zone: str | None = None) -> Day:
     Where a zone is declared, it alone says which day a moment is of: a phone that has travelled spells the same
     midnight with another offset.
     """
-    text = value.strip() if isinstance(value, str) else ""
-    found = _SPLIT.fullmatch(text)
-    if found is not None and found[4] is None:
-        try:
-            return day_of(date(int(found[1]), int(found[2]), int(found[3])), zone)
-        except ValueError:
-            raise RefusedError(Reason.BAD_TIME, field, f"{printable(text)} was never") from None
-        except RefusedError as refusal:
-            raise RefusedError(refusal.code, field, str(refusal)) from None
-    at = moment(value, field, zone)
-    return day_around(at, zone)
+    try:
+        found = _date(value)
+        return day_around(moment(value, None, zone), zone) if found is None else day_of(found, zone)
+    except RefusedError as refusal:
+        raise RefusedError(refusal.code, field, str(refusal)) from None
+
+
+def is_date(value: Any) -> bool:
+    """Whether it is a date alone, and no moment."""
+    return isinstance(value, str) and (found := _SPLIT.fullmatch(value.strip())) is not None and found[4] is None
+
+
+def _date(value: Any) -> date | None:
+    """The date that stands alone. Raises RefusedError for one that was never."""
+    if not is_date(value):
+        return None
+    text = value.strip()
+    try:
+        return date(int(text[:4]), int(text[5:7]), int(text[8:]))
+    except ValueError:
+        raise RefusedError(Reason.BAD_TIME, None, f"{printable(text)} was never") from None
 
 
 def day_around(at: Moment, zone: str | None) -> Day:

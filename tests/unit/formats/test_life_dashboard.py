@@ -218,6 +218,24 @@ def test_a_bucket_is_put_together_unless_it_is_complete() -> None:
     assert [each["samples"] for each in found.sources("steps")] == [4]
 
 
+@pytest.mark.parametrize("array", ["sleep", "blood_pressure", "exercise", "nutrition", "mindfulness"])
+def test_a_bucket_of_what_is_no_number_is_refused_and_the_rest_is_taken(array: str) -> None:
+    weight = [{"kilograms": 71, "time": SPAN["end_time"]}]
+    found = shelf(hook(**{array: [bucket(sample_count=3, total=3), bucket(avg=2)]}, weight=weight))
+    assert [each.type for each in found.told] == ["weight"]
+    assert [(place.partition(".")[0], why) for place, why in found.refused] == [
+        (f"{array}[0]", "missing_field"),
+        (f"{array}[1]", "missing_field"),
+    ]
+
+
+@pytest.mark.parametrize("sequence", [True, 1.5, "1", 10**30, -1])
+def test_a_sequence_that_is_no_number_keeps_no_later_message_from_being_read(sequence: object) -> None:
+    first = hook(sequence=sequence, steps=[{"count": 412, **SPAN}])
+    later = hook(sequence=2, weight=[{"kilograms": 71, "time": SPAN["end_time"]}])
+    assert [each.type for each in shelf(first, later).told] == ["steps", "weight"]
+
+
 def test_means_of_buckets_are_weighed_by_their_samples() -> None:
     first = hook(sequence=1, heart_rate=[bucket(sample_count=20, avg=70, min=58, max=91)])
     late = hook(sequence=2, heart_rate=[bucket(sample_count=5, avg=90, min=84, max=99)])

@@ -205,6 +205,19 @@ def test_steps_of_a_band_are_of_the_day_so_far() -> None:
     ]
 
 
+def test_a_number_in_a_text_is_the_number_in_every_field_of_a_gateway() -> None:
+    band = {"id": "AA:BB:CC:66:77:88", "type": "BODY", "steps": "8312"}
+    assert [each.value for each in gateway(heard(band)).told] == [{"steps": 8312}]
+    assert gateway(heard(band | {"steps": "8.312,0"})).refused == [("steps", "wrong_type")]
+    synced = scale(sent(SYNCED | {"weight": "71.35"}, "body-composition/ann"))
+    assert [each.value for each in synced.of("weight")] == [{"kg": 71.35}]
+
+
+def test_steps_of_a_band_whose_day_nobody_knows_are_refused_by_their_place() -> None:
+    band = {"id": "AA:BB:CC:66:77:88", "type": "BODY", "steps": 8312}
+    assert gateway(sent(band, "x", declared=Declared())).refused == [("steps", "naive_time")]
+
+
 def test_only_the_declared_devices_are_ours_and_neighbours_are_nothing() -> None:
     ours = Declared(zone="Europe/Berlin", slot="AABBCC001122,AA:BB:CC:33:44:55")
     neighbour = sent(SCALE | {"id": "00:00:00:00:00:01"}, "OMG/BTtoMQTT/000000000001", declared=ours)

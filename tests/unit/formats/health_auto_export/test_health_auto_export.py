@@ -265,6 +265,43 @@ def test_a_date_alone_needs_a_zone() -> None:
     assert found.refused == [("data.metrics[0].data[0].date", "naive_time")]
 
 
+BY_DAYS = Declared("Europe/Berlin", None, 86_400)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "values"),
+    [
+        ("weight_body_mass", "kg", {"qty": 71.3}),
+        ("heart_rate", "bpm", {"Avg": 61, "Min": 48, "Max": 131}),
+        ("blood_glucose", "mg/dL", {"qty": 97}),
+        ("blood_pressure", "mmHg", {"systolic": 128, "diastolic": 81}),
+        ("insulin_delivery", "IU", {"qty": 4, "reason": "Basal"}),
+        ("mindful_minutes", "min", {"qty": 10}),
+        ("protein", "g", {"qty": 71}),
+        ("dietary_caffeine", "mg", {"qty": 120}),
+    ],
+)
+def test_a_value_of_a_day_is_one_event_with_a_date_alone_and_with_its_midnight(
+    name: str, unit: str, values: dict[str, Any]
+) -> None:
+    dated, timed = (
+        export(metric(name, unit, row(day, **values))) for day in ("2026-05-03", "2026-05-03 00:00:00 +0200")
+    )
+    found = shelf(dated, timed, declared=BY_DAYS)
+    assert found.counts == {"stored": 1, "duplicate": 1, "superseded": 0, "gone": 0}
+    assert [each.start for each in found.told] == ["2026-05-02T22:00"]
+
+
+def test_a_date_alone_is_no_moment_where_no_days_are_declared() -> None:
+    found = shelf(export(metric("weight_body_mass", "kg", row("2026-05-03", 71.3))))
+    assert found.refused == [("data.metrics[0].data[0].date", "naive_time")]
+
+
+def test_a_moment_of_which_nobody_knows_the_day_is_refused_by_its_place() -> None:
+    sent = export(metric("resting_heart_rate", "bpm", row("2026-05-03 10:00:00Z", 57)))
+    assert shelf(sent, declared=Declared()).refused == [("data.metrics[0].data[0].date", "naive_time")]
+
+
 @pytest.mark.parametrize(
     ("name", "unit", "number", "reason"),
     [
