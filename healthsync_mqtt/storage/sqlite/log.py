@@ -1,8 +1,9 @@
 # long: one transaction from what is staged to what is committed, a few lines for each verb of the port
 """The event log in SQLite: rows are inserted where the caller is, only COMMIT (write and fsync) blocks."""
 
+import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -417,41 +418,41 @@ class SqliteEventLog:
         seqs: list[int] = []
         rows: list[_Row] = []
         superseded: list[tuple[int, int]] = []
-        names, recent, newest = self._names, self._index.recent, self._index.newest
-        identity_of = self._identity
+        names, recent = self._names, self._index.recent
         positions = self._staged_positions
         first = head = self._staged_head + 1
         tally, gathered = self._upkeep.tally, self._sketches.gathered
+        identities = self._identities(items)
+        known = self._index.known(identities)
+        there = self._stored(set(known.values()))
         sender: Origin | None = None
         user, user_no, device_no, provider, provider_no = "", 0, None, None, None
-        for origin, (event_id, type_name, start_us, end_us, version, op, body, _) in items:
+        for (origin, (event_id, type_name, start_us, end_us, version, op, body, _)), identity in zip(
+            items, identities, strict=True
+        ):
             if origin is not sender:  # a sender's events come many in a row
                 sender = origin
                 user, device, provider, _ = origin
                 user_no = names.get(user) or self._number(user)
                 device_no = None if device is None else names.get(device) or self._number(device)
                 provider_no = None if provider is None else names.get(provider) or self._number(provider)
-            identity = identity_of(user_no, event_id)
-            while latest := newest(identity):
-                if latest >= first:
-                    row = rows[latest - first]
-                    held_user, held_id, held_rank = row[2], row[11], row[6] * 2 + row[7]
-                else:
-                    held_user, held_id, held_rank, how = fetch(self._connection, _SQL["identity_of"], (latest,))[0]
-                    if how is not None:
-                        held_id = self._opened(self._whole(latest))[0]
-                if held_user == user_no and held_id == event_id:
+            held: _Row | None = None
+            latest = recent.get(identity) or known.get(identity, 0)
+            while latest:
+                held = rows[latest - first] if latest >= first else there.get(latest) or self._stored([latest])[latest]
+                if held[2] == user_no and held[11] == event_id:
                     break
-                identity = (identity + 1) & IDENTITY_MASK  # two events share a hash: the second takes the next number
+                # Two events share a hash: the second takes the next number.
+                identity = (identity + 1) & IDENTITY_MASK  # noqa: PLW2901
+                held, latest = None, self._index.newest(identity)
             if version < 0:
                 event = Event(event_id, type_name, start_us, end_us, version, op, body, 0)
-                held = self._held(type_name, rows[latest - first] if latest >= first else latest)
-                if (counted := version_after(held, event)) is None:
+                if (counted := version_after(self._held(type_name, held), event)) is None:
                     seqs.append(0)
                     continue
                 version = counted  # noqa: PLW2901  # what the log calls it
-            if latest:
-                if version * 2 + op <= held_rank:
+            if held is not None:
+                if version * 2 + op <= held[6] * 2 + held[7]:
                     seqs.append(0)
                     continue
                 superseded.append((latest, head))
@@ -509,26 +510,30 @@ class SqliteEventLog:
         except apsw.Error as error:
             raise store_error(error, "overwriting") from error
 
-    def _held(self, type_name: str, row: _Row | int) -> Held | None:
-        """The latest row of an id: one that is about to be written, or the seq of one that is; 0: there is none.
+    def _identities(self, items: Sequence[Item]) -> list[int]:
+        """Of each what its user and id make; whoever is new here gets a number."""
+        names, identity_of = self._names, self._identity
+        return [
+            identity_of(names.get(origin.user) or self._number(origin.user), event.id) for origin, event in items
+        ]
 
-        Of another type than ``type_name`` it has no type.
-        """
-        if row == 0:
+    def _held(self, type_name: str, row: _Row | None) -> Held | None:
+        """The latest row of an id, if there is one. Of another type than ``type_name`` it has no type."""
+        if row is None:
             return None
-        if isinstance(row, int):
-            whole = self._whole(row)
-            (_, _, _, _, _, type_no, version, op, start_us, end_us, _, _, body, _, how) = whole
-            if how is not None:
-                body = self._opened(whole)[1]
-        else:
-            _, _, _, _, _, type_no, version, op, start_us, end_us, _, _, body, _ = row
+        _, _, _, _, _, type_no, version, op, start_us, end_us, _, _, body, _ = row
         name = type_name if self._names.get(type_name) == type_no else ""
         return Held(name, version, op, start_us, end_us, body)
 
-    def _whole(self, seq: int) -> Any:
-        """A row with ``sealed`` behind; its position is the one that it is told by."""
-        return fetch(self._connection, _SQL["whole_row"], (seq,))[0]
+    def _stored(self, seqs: Collection[int]) -> dict[int, _Row]:
+        """These rows as they were written, by seq. Id and body are empty where the key was destroyed."""
+        found: dict[int, _Row] = {}
+        for row in fetch(self._connection, _SQL["whole_rows"], (json.dumps([*seqs]),)) if seqs else ():
+            *most, event_id, body, position, how = row
+            if how is not None:
+                event_id, body = self._opened(row)
+            found[row[0]] = (*most, event_id, body, position)
+        return found
 
     def _opened(self, row: Any) -> tuple[str, bytes]:
         """The id and the body of a row that is not stored as it is; both empty where its key was destroyed."""

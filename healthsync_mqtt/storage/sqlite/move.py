@@ -140,5 +140,5 @@ class SqliteMovingLog(SqliteEventLog):
         return self._names.get(name) or self._number(name)
 
     def _whose(self, seq: int) -> tuple[int, str]:
-        user, event_id, _, how = fetch(self._connection, _SQL["identity_of"], (seq,))[0]
-        return user, event_id if how is None else self._opened(self._whole(seq))[0]
+        row = self._stored([seq])[seq]
+        return row[2], row[11]

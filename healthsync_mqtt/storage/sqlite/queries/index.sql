@@ -13,6 +13,10 @@ SELECT identity, seq FROM log WHERE seq > ? ORDER BY seq
 -- name: newest_of
 SELECT max(i.seq) FROM identity_run AS r CROSS JOIN identity AS i ON i.run = r.run AND i.identity = ?
 
+-- name: newest_of_all
+SELECT i.identity, max(i.seq) FROM identity_run AS r CROSS JOIN identity AS i
+ON i.run = r.run AND i.identity IN (SELECT value FROM json_each(?)) GROUP BY i.identity
+
 -- name: is_after
 SELECT 1 FROM identity_run AS r CROSS JOIN identity AS i ON i.run = r.run AND i.identity = ?
 WHERE r.last_seq > ? LIMIT 1

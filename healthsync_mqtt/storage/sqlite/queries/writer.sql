@@ -45,12 +45,9 @@ SELECT last FROM positions WHERE user = ?
 -- name: set_position
 INSERT INTO positions (user, last) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET last = excluded.last
 
--- name: identity_of
-SELECT user, id, version * 2 + op, sealed FROM log WHERE seq = ?
-
--- name: whole_row
+-- name: whole_rows
 SELECT seq, identity, user, device, provider, type, version, op, start_us, end_us, received_us, id, body,
-coalesce(position, seq), sealed FROM log WHERE seq = ?
+coalesce(position, seq), sealed FROM log WHERE seq IN (SELECT value FROM json_each(?))
 
 -- name: supersede
 INSERT INTO superseded (seq, by_seq) VALUES (?, ?)
