@@ -513,9 +513,7 @@ class SqliteEventLog:
     def _identities(self, items: Sequence[Item]) -> list[int]:
         """Of each what its user and id make; whoever is new here gets a number."""
         names, identity_of = self._names, self._identity
-        return [
-            identity_of(names.get(origin.user) or self._number(origin.user), event.id) for origin, event in items
-        ]
+        return [identity_of(names.get(origin.user) or self._number(origin.user), event.id) for origin, event in items]
 
     def _held(self, type_name: str, row: _Row | None) -> Held | None:
         """The latest row of an id, if there is one. Of another type than ``type_name`` it has no type."""
