@@ -1,4 +1,4 @@
-"""Events that are there already cost their sender's neighbours no more than new ones: the log is asked for all at once."""
+"""Events that are there already cost no more than new ones: the log is asked for all of them at once."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
