@@ -5,7 +5,6 @@ person comes in any more, because logins and consents ended with the first trans
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -17,9 +16,9 @@ from bridge.ground import Ground
 from bridge.ports import Chores
 from bridge.stages.journal import Journal
 from healthsync_mqtt.backup.place import BackupDirectory
+from healthsync_mqtt.broker.external.remembered_logins import RememberedLogins
 from healthsync_mqtt.cloud_links.flights import Flights
 from healthsync_mqtt.cloud_links.former_links import existing
-from healthsync_mqtt.config.private_files import read_private, write_durably
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError, NotFoundError, UnavailableError
 from healthsync_mqtt.identity import erasure_ledger
@@ -329,17 +328,14 @@ class Erasures:
 
     def _forget_in_files(self, erasure: PersonErasure) -> None:
         self._forget_imports(_name(erasure))  # one that was at work may have said how far it was
-        paths = self._settings.paths
-        store = CredentialStore(paths.credentials)
+        store = CredentialStore(self._settings.paths.credentials)
         for client in erasure.clients:
             store.forget(client)
-            store.told(client)
-        if paths.hook_logins.exists():
-            lines = read_private(paths.hook_logins).splitlines(keepends=True)
-            write_durably(paths.hook_logins, b"".join(line for line in lines if _client(line) not in erasure.clients))
 
     async def _scrub(self, erasure: PersonErasure) -> None:
         await asyncio.to_thread(self._book.scrub)
+        logins = RememberedLogins(self._settings.paths.hook_logins, self._book.erased_clients)
+        await asyncio.to_thread(logins.forget_erased)
         await self._broker("", ())
         await self._chores.durable(lambda journal: journal.scrub())
         if self._health().scrubbing:
@@ -368,13 +364,6 @@ def _name(erasure: PersonErasure) -> str:
 
 def _why(fault: HealthSyncError | None) -> dict[str, str]:
     return {} if fault is None else {"message": str(fault), "fix": fault.hint}
-
-
-def _client(line: bytes) -> Any:
-    try:
-        return json.loads(line)[0]
-    except (ValueError, LookupError, TypeError):
-        return None
 
 
 @contextmanager

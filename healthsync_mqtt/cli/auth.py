@@ -82,7 +82,7 @@ def serve(
             store=store,
             rules=rules,
             bridges=bridge_ids,
-            remembered=RememberedLogins(settings.paths.hook_logins),
+            remembered=RememberedLogins(settings.paths.hook_logins, registry.erasures.erased_clients),
             refused=RefusedLoginCounts(AuditLog.open(settings.paths.audit_db, settings.paths.audit_key), registry),
         )
 

@@ -20,6 +20,7 @@ LOCK_S: Final = 5.0
 """How long a lock is waited for: what is done under one takes milliseconds."""
 
 _LOOK_S: Final = 0.01
+_UNFINISHED_BYTES: Final = 4
 
 
 def make_private_directory(path: Path) -> Path:
@@ -78,7 +79,7 @@ def create_private(path: Path) -> bool:
 
 def write_durably(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Replace ``path`` in one step, on disk when this returns; a crash leaves the old content or the new."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(_UNFINISHED_BYTES)}")
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -91,6 +92,11 @@ def write_durably(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def unfinished(directory: Path, name: str) -> list[Path]:
+    """What whoever was killed in ``write_durably`` has left of files of this name, which is a pattern."""
+    return list(directory.glob(f".{name}.{'[0-9a-f]' * 2 * _UNFINISHED_BYTES}"))
 
 
 def sync_directory(path: Path) -> None:
@@ -108,7 +114,20 @@ def directory_lock(path: Path, *, within_s: float = LOCK_S) -> Iterator[None]:
 
     UnavailableError, naming the holder, when another one still has it after ``within_s``: nobody waits for ever.
     """
-    descriptor = os.open(path / ".lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with _held(path / ".lock", path, within_s):
+        yield
+
+
+@contextlib.contextmanager
+def file_lock(path: Path, *, within_s: float = LOCK_S) -> Iterator[None]:
+    """The same for a file that one process replaces while others add to it; the lock is a file beside it."""
+    with _held(path.with_suffix(".lock"), path, within_s):
+        yield
+
+
+@contextlib.contextmanager
+def _held(lock: Path, path: Path, within_s: float) -> Iterator[None]:
+    descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         _lock(descriptor, path, within_s)
         os.ftruncate(descriptor, 0)

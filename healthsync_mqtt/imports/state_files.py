@@ -6,6 +6,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from healthsync_mqtt.config.private_files import unfinished
+
 _OLDER_MARK: Final = re.compile(r"\.?mark-[0-9a-f]{32}-[0-9a-f]{32}\.json.*")
 """Of a version that did not say whose it is."""
 
@@ -34,13 +36,9 @@ def forget_person(data: Path, user: str, devices: Iterable[str]) -> None:
     """Nothing of a user's imports is left. What an older version kept of anybody's goes, too: it only begins anew."""
     place = folder(data)
     found = [memory_file(data, user, device) for device in devices]
-    found += [path.with_name(each) for path in found for each in _unfinished(path)]
+    found += [left for path in found for left in unfinished(place, path.name)]
     for pattern in (f"mark-{short(user)}-*", f".mark-{short(user)}-*"):
         found += place.glob(pattern)
     found += [path for path in place.glob("*") if _OLDER_MARK.fullmatch(path.name)]
     for path in found:
         path.unlink(missing_ok=True)
-
-
-def _unfinished(path: Path) -> list[str]:
-    return [each.name for each in path.parent.glob(f".{path.name}.*")]

@@ -1,17 +1,17 @@
 """Logins that the access hooks have allowed, in a file: what was revoked while they were down is found afterwards.
 
-A line is added for each login, about once a second; the file is written anew when it is read, and when it has grown.
-What the last second before a crash allowed is not in it. There is no secret in it.
+A line is added for each login, about once a second; the file is written anew when it has grown, and when somebody was
+erased. What the last second before a crash allowed is not in it. There is no secret in it.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from healthsync_mqtt.config.private_files import create_private, read_private, write_durably
+from healthsync_mqtt.config.private_files import create_private, file_lock, read_private, unfinished, write_durably
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.model.principal import Principal
 
@@ -56,44 +56,80 @@ def _digest(said: list[Any]) -> str:
 
 
 class RememberedLogins:
-    """The newest login of each client id."""
+    """The newest login of each client id.
 
-    def __init__(self, path: Path) -> None:
+    ``erased`` says which client ids are nobody's any more. It is asked while the file is held and before a name goes
+    into it, so a name that is forgotten before ``forget_erased`` is called is not in it afterwards.
+    """
+
+    def __init__(self, path: Path, erased: Callable[[Iterable[str]], Collection[str]] = lambda _names: ()) -> None:
         self._path = path
+        self._erased = erased
         self._lines = 0
 
     def read(self, now: float) -> dict[str, Note]:
         """What is not over; a line that a crash has cut is left out. HealthSyncError when it cannot be read."""
         if not self._path.exists():
             return {}
-        notes: dict[str, Note] = {}
-        for line in read_private(self._path).splitlines():
-            try:
-                client_id, rights, expires_at, jti, kid, *more = json.loads(line)
-                identity = str(more[0]) if more else ""
-                notes[client_id] = Note(str(client_id), str(rights), float(expires_at), jti, kid, identity)
-            except (ValueError, TypeError):
-                continue
+        notes = {note.client_id: note for line in self._lines_of_file() if (note := _note(line)) is not None}
         self._lines = len(notes)
         return {name: note for name, note in notes.items() if note.expires_at > now}
 
     def add(self, notes: Iterable[Note], all_of: Mapping[str, Note]) -> None:
-        """On disk when this returns. ``all_of`` is what remains when the file is written anew. StoreError."""
-        lines = [json.dumps(note) for note in notes]
+        """On disk when this returns. ``all_of`` is what remains when the file is written anew.
+
+        StoreError; UnavailableError when another process has the file for too long.
+        """
         try:
-            if self._lines + len(lines) > 2 * len(all_of) + _SPARE or not self._path.exists():
-                lines = [json.dumps(note) for note in all_of.values()]
-                self._lines = 0
-                write_durably(self._path, _text(lines))
-            else:
-                create_private(self._path)
-                with self._path.open("ab") as file:
-                    file.write(b"\n" + _text(lines))  # a line that a crash has cut ends here
-                    file.flush()
-                    os.fsync(file.fileno())
+            with file_lock(self._path):
+                self._add(list(notes), all_of)
         except OSError as error:
             raise StoreError(f"{self._path} cannot be written: {error.strerror}", hint="see: df, ls -l") from None
+
+    def forget_erased(self) -> None:
+        """Nothing of who was erased is in the file, nor in what a process left that was killed. As ``add``."""
+        if not any(self._path.parent.glob(f"*{self._path.stem}.*")):  # no hooks were ever here
+            return
+        try:
+            with file_lock(self._path):
+                for left in unfinished(self._path.parent, self._path.name):
+                    left.unlink(missing_ok=True)
+                if self._path.exists():
+                    found = [(note, line) for line in self._lines_of_file() if (note := _note(line)) is not None]
+                    gone = self._erased({note.client_id for note, _ in found})
+                    write_durably(
+                        self._path, b"".join(b"%b\n" % line for note, line in found if note.client_id not in gone)
+                    )
+        except OSError as error:
+            raise StoreError(f"{self._path} cannot be written: {error.strerror}", hint="see: df, ls -l") from None
+
+    def _add(self, notes: list[Note], all_of: Mapping[str, Note]) -> None:
+        anew = self._lines + len(notes) > 2 * len(all_of) + _SPARE or not self._path.exists()
+        named = list(all_of.values()) if anew else notes
+        gone = self._erased(note.client_id for note in named)
+        lines = [json.dumps(note) for note in named if note.client_id not in gone]
+        if anew:
+            write_durably(self._path, _text(lines))
+            self._lines = 0
+        else:
+            create_private(self._path)
+            with self._path.open("ab") as file:
+                file.write(b"\n" + _text(lines))  # a line that a crash has cut ends here
+                file.flush()
+                os.fsync(file.fileno())
         self._lines += len(lines)
+
+    def _lines_of_file(self) -> list[bytes]:
+        return read_private(self._path).splitlines()
+
+
+def _note(line: bytes) -> Note | None:
+    """What a line says; None: it was cut."""
+    try:
+        client_id, rights, expires_at, jti, kid, *more = json.loads(line)
+        return Note(str(client_id), str(rights), float(expires_at), jti, kid, str(more[0]) if more else "")
+    except (ValueError, TypeError):
+        return None
 
 
 def _text(lines: list[str]) -> bytes:

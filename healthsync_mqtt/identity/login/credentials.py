@@ -13,7 +13,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from healthsync_mqtt.config.private_files import make_private_directory, read_private, write_durably
+from healthsync_mqtt.config.private_files import make_private_directory, read_private, unfinished, write_durably
 from healthsync_mqtt.errors import ConfigError, Noun, UnknownNameError
 from healthsync_mqtt.topics.grammar import is_id
 
@@ -69,8 +69,10 @@ class CredentialStore:
         return found
 
     def forget(self, client_id: str) -> None:
-        """Remove a credential; whoever needs it again gets another one."""
-        self._path(client_id).unlink(missing_ok=True)
+        """Nothing here names a client id, whoever was killed while writing; whoever needs a credential gets another."""
+        for path in (self._path(client_id), self._untold(client_id)):
+            for each in (path, *unfinished(self.directory, path.name)):
+                each.unlink(missing_ok=True)
 
     def fits(self, client_id: str, password: bytes) -> bool:
         """Whether ``password`` is the client id's credential; takes the same time whichever byte differs."""

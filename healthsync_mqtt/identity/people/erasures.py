@@ -62,6 +62,10 @@ class ErasureBook:
         """Those of them who are erased now, or are nobody any more."""
         return set(self._tables.column(str, _SQL["erased_among"], json.dumps(list(users))))
 
+    def erased_clients(self, clients: Iterable[str]) -> set[str]:
+        """Those of these client ids that nobody has, and nobody had who is still known: the others were erased."""
+        return set(self._tables.column(str, _SQL["erased_clients"], json.dumps(list(clients))))
+
     def get(self, erasure_id: str) -> PersonErasure | None:
         """One of them."""
         found = self._tables.record(_erasure, _SQL["one"], erasure_id)

@@ -10,7 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from healthsync_mqtt.config.private_files import create_private, make_private_directory, read_private, write_durably
+from healthsync_mqtt.config.private_files import (
+    create_private,
+    make_private_directory,
+    read_private,
+    unfinished,
+    write_durably,
+)
 
 
 class LineFiles:
@@ -62,6 +68,8 @@ class LineFiles:
 
     def without(self, user: str) -> None:
         """Write the files that have lines of a user anew, without those."""
+        for left in unfinished(self._folder, f"{self._stem}-*.ndjson"):
+            left.unlink(missing_ok=True)
         if not self.begun:
             return
         self.open()

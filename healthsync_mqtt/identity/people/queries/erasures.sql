@@ -8,6 +8,9 @@ SELECT id, user_id, step, requested_us FROM erasures WHERE user_id = ?
 SELECT value FROM json_each(?)
 WHERE value NOT IN (SELECT id FROM users) OR value IN (SELECT user_id FROM erasures WHERE user_id IS NOT NULL)
 
+-- name: erased_clients
+SELECT value FROM json_each(?) WHERE value NOT IN (SELECT client_id FROM principals)
+
 -- name: one
 SELECT id, user_id, step, requested_us FROM erasures WHERE id = ?
 

@@ -17,6 +17,7 @@ from healthsync_mqtt.adapters.links import FetchCursor, LinkBook
 from healthsync_mqtt.broker.embedded.sessions.port import KeptWill, OwedMessage
 from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
+from healthsync_mqtt.broker.external.remembered_logins import Note, RememberedLogins
 from healthsync_mqtt.cli.import_state import ImportState
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.client.carriage import Mark
@@ -91,7 +92,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         registry.sources.prefer(WHO, ["marker-source"], NOW_US)
         change.note("user.added", user=WHO)
     data = place.path
-    CredentialStore(data / "credentials").rotate(f"{WHO}-{DEVICE}")
+    plant_logins(data)
     with open_log(data) as log:
         log.stage([*(planted(n) for n in range(40)), item("b1", "bob")], [refused()], NOW_US)
         log.remember(FormatMemory(WHO, DEVICE, "json", b'{"marker-value":2}', [("marker-record", "marker-id-1")]))
@@ -140,6 +141,17 @@ def plant_days(data: Path) -> None:
             insight_statements("healthsync_mqtt.insights", "sql", "file.sql")["add"],
             (WHO, "kind", 1, "", "[]", '{"said":"marker-finding"}'),
         )
+
+
+def plant_logins(data: Path) -> None:
+    """Passwords and logins at other brokers, and what writers of these files left that were killed."""
+    clients = (f"{WHO}-{DEVICE}", "bob-bob-watch")
+    for client in clients:
+        CredentialStore(data / "credentials").rotate(client)
+    logins = data / "hook-logins.jsonl"
+    RememberedLogins(logins).add([], {client: Note(client, "r", 9e9, None, None) for client in clients})
+    for unfinished in (logins, *(data / "credentials" / f"{mark}{clients[0]}" for mark in ("", ".untold."))):
+        unfinished.with_name(f".{unfinished.name}.0a1b2c3d").write_bytes(logins.read_bytes())
 
 
 async def plant_sessions(data: Path) -> None:
@@ -195,7 +207,7 @@ def found(data: Path) -> list[str]:
 def test_the_marks_are_everywhere_before(data: Path) -> None:
     files = {line.rpartition(" ")[2] for line in found(data)}
     names = {"events.db", "registry.db", "homeassistant.db", "influx.db", "pseudonyms.db", "sessions.db", "insights.db"}
-    assert names | {"summaries.db", "adapters.db"} <= files
+    assert names | {"summaries.db", "adapters.db", "hook-logins.jsonl"} <= files
     assert sum(name.startswith(("device-", "mark-")) for name in files) == 2
     assert {line.partition(" ")[0] for line in found(data) if " in " in line} == set(MARKS) - {"marker-app"} | {
         "marker-app"
@@ -226,6 +238,8 @@ def test_nothing_is_left_and_others_are_as_they_were(data: Path) -> None:
         assert links.found(links.links()[0].id, Gone("bob")) != []
     assert ImportState(data, "bob", "bob-watch").memory() == {"fit": b"bob's"}
     assert len(list((data / "imports").glob("mark-*"))) == 1
+    assert CredentialStore(data / "credentials").names() == ["bob-bob-watch"]
+    assert list(RememberedLogins(data / "hook-logins.jsonl").read(0)) == ["bob-bob-watch"]
     with PartingBook.open(data) as partings:
         (parting,) = partings.partings(erasure=erasure)
         partings.over(parting)

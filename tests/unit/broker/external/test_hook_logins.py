@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from healthsync_mqtt.broker.external import remembered_logins
 from healthsync_mqtt.broker.external.gatekeeper import STALE_S, Gatekeeper
 from healthsync_mqtt.broker.external.hook_server import application
 from healthsync_mqtt.broker.external.remembered_logins import RememberedLogins
@@ -24,6 +25,7 @@ from healthsync_mqtt.identity.login.passwords import hashed_password, new_passwo
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.declaration import NOTHING_DECLARED
+from healthsync_mqtt.model.erasure import ErasureStep
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
 from tests.support.patience import PATIENCE_S, until
@@ -60,9 +62,19 @@ class Hooks:
             store=store,
             rules=AccessRules(TopicRegistry.load()),
             bridges=["main"],
-            remembered=RememberedLogins(self.file),
+            remembered=self.remembered(),
             clock=clock,
         )
+
+    def remembered(self) -> RememberedLogins:
+        return RememberedLogins(self.file, self.registry.erasures.erased_clients)
+
+    def erase(self, user: str) -> None:
+        """The registry's part of it, to its end."""
+        erasure = self.registry.erase(user, self.now_us)
+        while erasure.step is not ErasureStep.registry:
+            erasure = self.registry.erasures.advance(erasure, self.now_us)
+        self.registry.erasures.forget(erasure, self.now_us)
 
     def all_in(self, gate: Gatekeeper) -> None:
         for name, issued in self.tokens.items():
@@ -129,6 +141,60 @@ def test_the_file_does_not_grow_for_ever(hooks: Hooks, monkeypatch: pytest.Monke
         gate.login("alice-watch", "alice-watch", hooks.tokens["alice-watch"].token, hooks.now)
         gate.refresh()
     assert len(hooks.file.read_text().split()) < 80
+
+
+def test_a_name_that_was_erased_is_written_down_no_more(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither with a login of just before, nor where the file is written anew, nor where it has gone meanwhile."""
+    monkeypatch.setattr("healthsync_mqtt.broker.external.remembered_logins._SPARE", 3)
+    hooks.registry.add_user("bob", "all", hooks.now_us)
+    cup = hooks.registry.add_device("bob", "cup", hooks.now_us)
+    bob = hooks.issuer.issue(cup.principal, lifetime_s=3600, now=hooks.now)
+    gate = hooks.start()
+    hooks.all_in(gate)
+    gate.login("alice-watch", "alice-watch", hooks.tokens["alice-watch"].token, hooks.now)
+    hooks.erase("alice")
+    hooks.remembered().forget_erased()
+    assert "alice" not in hooks.file.read_text()
+    assert "alice-watch" in gate.refresh(), "whoever is connected is thrown out"
+    assert "alice" not in hooks.file.read_text()
+    for _ in range(20):
+        gate.login("bob-cup", "bob-cup", bob.token, hooks.now)
+        gate.refresh()
+    hooks.file.unlink()
+    gate.login("bob-cup", "bob-cup", bob.token, hooks.now)
+    gate.refresh()
+    assert list(hooks.remembered().read(hooks.now)) == ["bob-cup"]
+
+
+def test_who_is_removed_stays_written_down_until_thrown_out(hooks: Hooks) -> None:
+    hooks.all_in(hooks.start())
+    hooks.registry.remove_user("alice", hooks.now_us)
+    hooks.remembered().forget_erased()
+    assert "alice-watch" in hooks.start().refresh()
+
+
+def test_logins_that_are_written_down_while_a_name_is_forgotten_stay(
+    hooks: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is replaced; who adds a line meanwhile waits, and adds it to the new one."""
+    hooks.registry.add_user("bob", "all", hooks.now_us)
+    cup = hooks.registry.add_device("bob", "cup", hooks.now_us)
+    hooks.all_in(hooks.start())
+    hooks.erase("alice")
+    gate = hooks.start()
+    gate.login("bob-cup", "bob-cup", hooks.issuer.issue(cup.principal, lifetime_s=3600, now=hooks.now).token, hooks.now)
+    adding = threading.Thread(target=gate.refresh)
+    real = remembered_logins.write_durably
+
+    def meanwhile(path: Path, content: bytes) -> None:
+        adding.start()
+        adding.join(0.1)
+        real(path, content)
+
+    monkeypatch.setattr(remembered_logins, "write_durably", meanwhile)
+    hooks.remembered().forget_erased()
+    adding.join(PATIENCE_S)
+    assert list(hooks.remembered().read(hooks.now)) == ["bob-cup"]
 
 
 async def ask(app: Any, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:

@@ -66,6 +66,18 @@ def test_every_file_is_without_the_person_and_others_keep_their_order(folder: Fo
     assert folder.ids() == [*others, "b9", "b10"]
 
 
+def test_what_was_left_by_one_that_was_killed_goes_with_the_next_who_is_erased(folder: Folder) -> None:
+    for number in range(3):
+        folder.ship((f"a{number}", "alice"), (f"b{number}", "bob"), (f"c{number}", "carol"))
+    first = folder.path / "events-000001.ndjson"
+    days = folder.path / "days-000001.ndjson"
+    for each in (first, days):  # bob's lines were being taken out of it
+        each.with_name(f".{each.name}.0a1b2c3d").write_bytes(first.read_bytes())
+    folder.ledger.ask_erasure("alice")
+    assert folder.sink.mend(NOW_US).next is Next.GO_ON
+    assert not any(b'"alice"' in each.read_bytes() for each in folder.path.iterdir())
+
+
 def test_what_is_in_its_way_is_told_and_it_is_tried_again(folder: Folder) -> None:
     folder.ship(("a", "alice"), ("b", "bob"))
     folder.sink.disconnect()
