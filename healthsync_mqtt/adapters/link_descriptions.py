@@ -1,18 +1,19 @@
 """Links to clouds as they are told: by `adapter status`, and over HTTP."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from healthsync_mqtt.adapters.capability import Availability
 from healthsync_mqtt.adapters.catalogue import known
 from healthsync_mqtt.adapters.link_state import CloudLinkState
-from healthsync_mqtt.adapters.links import CloudLink
+from healthsync_mqtt.adapters.links import CloudLink, LinkBook
 from healthsync_mqtt.adapters.port import Adapter
 from healthsync_mqtt.adapters.ready_adapters import FOLDER, ready
+from healthsync_mqtt.cloud_links.opening import FILE
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError, UnavailableError
 from healthsync_mqtt.model.times import iso
@@ -108,3 +109,17 @@ def described_link(link: CloudLink) -> LinkDescription:
         linked_at=iso(link.linked_us),
         synced_at=iso(link.synced_us) if link.synced_us else None,
     )
+
+
+def kept_links(data: Path, user: str) -> Iterator[dict[str, Any]]:
+    """What is kept of a user's links, for the user: as they are told, and which account each is of. No tokens.
+
+    StoreError where the user's key is away. Nothing is made where nobody was ever linked.
+    """
+    if not (data / FILE).exists():
+        return
+    with LinkBook.open(data) as book:
+        for link in book.links(user):
+            told: dict[str, Any] = msgspec.to_builtins(described_link(link))
+            del told["user_id"]
+            yield told | {"account": book.account(link.id), "time_zone": book.zone(link.id)}

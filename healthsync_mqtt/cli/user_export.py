@@ -26,12 +26,15 @@ def export(
 
     Example: healthsync user export alice -o alice.zip
     """
+    from healthsync_mqtt.adapters.link_descriptions import kept_links  # only an archive needs adapters
+
     place = DataDirectory(data)
     with place.registry() as registry:
         registry.user_once(name)
         place.audit("user.exported", user=name)
         with one_file(out) as file:
-            parts = person_parts(PersonFiles(place.path, registry, place.audit_log()), name)
+            files = PersonFiles(place.path, registry, place.audit_log(), kept_links(place.path, name))
+            parts = person_parts(files, name)
             counts = write_person(file, f"What is stored of {name}", iso(now_us()), parts)
     if json:
         output.emit({"user_id": name, "file": str(out), "entries": counts})

@@ -1,7 +1,7 @@
 """What is kept of a person, as the parts of one archive: events, consents, devices, days, what was done."""
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -23,16 +23,17 @@ _LAST: Final = 10_000_000
 
 
 class PersonFiles(NamedTuple):
-    """Where everything about people is."""
+    """Where everything about a person is; ``links`` are the person's to clouds, as they are told."""
 
     data: Path
     registry: Registry
     audit: AuditLog
+    links: Iterable[Mapping[str, Any]]
 
 
 def person_parts(files: PersonFiles, user: str) -> Iterator[ArchivePart]:
     """The parts of a person's archive, read as they are written. No secret is in them."""
-    data, registry, audit = files
+    data, registry, audit, links = files
     yield ArchivePart("events.jsonl", "Every event, with versions that newer ones replaced", _events(data, user))
     yield ArchivePart("refused.jsonl", "What was refused or is held, and why; raw is base64", _refused(data, user))
     yield ArchivePart("days.jsonl", "What days came to over all devices", _days(data, user))
@@ -41,6 +42,7 @@ def person_parts(files: PersonFiles, user: str) -> Iterator[ArchivePart]:
     yield ArchivePart(
         "devices.jsonl", "Devices and apps, removed ones too, and when each was last here", _devices(registry, user)
     )
+    yield ArchivePart("links.jsonl", "Links to clouds, and which account each is of, without tokens", links)
     yield ArchivePart("passkeys.jsonl", "Passkeys by their names, without keys", _passkeys(registry, user))
     yield ArchivePart(
         "preferences.jsonl", "Preferred sources; what Home Assistant is shown", _preferences(registry, user)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from healthsync_mqtt.adapters.cloud import Tokens
+from healthsync_mqtt.adapters.links import LinkBook
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.identity.people.passkeys import Passkey
 from healthsync_mqtt.identity.people.sessions import SessionRole
@@ -94,6 +96,18 @@ def test_carers_and_sessions_are_told_and_nothing_that_lets_anybody_in(filled: P
     assert sorted(str(each["ended_for"]) for each in found["sessions.jsonl"]) == ["None", "signed out"]
     everything = json.dumps(found)
     assert not any(secret in everything for each in opened for secret in (each.seed, each.id))
+
+
+def test_links_to_clouds_are_told_without_their_tokens(filled: Path, tmp_path: Path, lines) -> None:
+    with LinkBook.open(filled) as book:
+        for user in ("alice", "bob"):
+            book.agree(user, "whoop", Tokens(f"access-{user}", f"refresh-{user}", NOW_US, account=user), "read", NOW_US)
+    lines("user", "export", "alice", "-o", str(tmp_path / "alice.zip"))
+    found = read(tmp_path / "alice.zip")
+    (link,) = found["links.jsonl"]
+    assert (link["provider"], link["scopes"], link["account"], link["state"]) == ("whoop", ["read"], "alice", "ok")
+    everything = json.dumps(found)
+    assert not any(word in everything for word in ("access-", "refresh-", "bob"))
 
 
 def test_nobody_of_this_name(filled: Path, tmp_path: Path, run) -> None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from healthsync_mqtt.adapters.link_descriptions import kept_links
 from healthsync_mqtt.errors import NotFoundError
 from healthsync_mqtt.exports.person import write_person
 from healthsync_mqtt.exports.person_parts import PersonFiles, person_parts
@@ -55,12 +56,8 @@ class Archives:
         with Registry.open(place.registry) as registry:
             file = tempfile.TemporaryFile(dir=place.data)  # noqa: SIM115  # whoever sends it closes it
             try:
-                write_person(
-                    file,
-                    f"What is stored of {user}",
-                    iso(now_us),
-                    person_parts(PersonFiles(place.data, registry, place.audit), user),
-                )
+                files = PersonFiles(place.data, registry, place.audit, kept_links(place.data, user))
+                write_person(file, f"What is stored of {user}", iso(now_us), person_parts(files, user))
             except BaseException:
                 file.close()
                 raise
