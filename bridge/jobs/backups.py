@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bridge.own_process import own_process
-from healthsync_mqtt.backup.place import BackupDirectory
+from healthsync_mqtt.backup.place import BackupDirectory, misplaced
 from healthsync_mqtt.config.sections import BackupSettings
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError, HealthSyncError, NotFoundError
@@ -66,7 +66,10 @@ class Backups:
 
     @classmethod
     def of(cls, settings: Settings) -> "Backups | None":
-        """The schedule that the settings ask for; None: they ask for none. ConfigError: it would leave out the log."""
+        """The schedule that the settings ask for; None: they ask for none.
+
+        ConfigError: it would leave out the log, or lie where it is lost or erased with the data, or beside its keys.
+        """
         if settings.backup.directory is None:
             return None
         if settings.storage.url:
@@ -74,6 +77,9 @@ class Backups:
                 "backup.directory is for a log in the data directory, and storage.url names a server",
                 hint="back up the database with its own tools (pg_basebackup, pg_dump), and remove backup.directory",
             )
+        wrong = misplaced(settings.data, settings.backup.directory, settings.backup.keys_file)
+        if wrong is not None:
+            raise ConfigError(f"backup: {wrong.message}", hint=wrong.hint)
         return cls(settings.data, settings.backup, settings.topics_file)
 
     def report(self) -> dict[str, Any]:

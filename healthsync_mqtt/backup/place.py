@@ -13,7 +13,7 @@ import secrets
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from healthsync_mqtt.backup.manifest import FORMAT, BackupSet, DamagedBackupError, UnfitBackupError
 from healthsync_mqtt.config.private_files import make_private_directory, sync_directory, write_durably
@@ -22,6 +22,23 @@ from healthsync_mqtt.errors import ConfigError, NotFoundError, StoreError, Unava
 _MARK: Final = "healthsync-backup.json"
 _TOGETHER: Final = 1024
 """Pieces that are made durable at once: a million new events, for whose syncs nobody holds the log."""
+
+
+class Misplacement(NamedTuple):
+    """Why something must not lie where it is to be put, and what to do instead."""
+
+    message: str
+    hint: str
+
+
+def misplaced(data: Path, place: Path, keys: Path | None) -> Misplacement | None:
+    """What is wrong with where a data directory's backups, or keys, are to go, whatever links it is named by."""
+    inside, sets = data.resolve(), place.resolve()
+    if sets.is_relative_to(inside):
+        return Misplacement(f"{place} lies in {data}, and would be lost with it", "name a place on another disk")
+    if keys is not None and (keys.resolve().is_relative_to(inside) or keys.resolve().is_relative_to(sets)):
+        return Misplacement(f"{keys} is no place apart", "keep the keys outside of the data and of the backup")
+    return None
 
 
 class BackupSource(Protocol):

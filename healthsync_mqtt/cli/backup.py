@@ -12,7 +12,7 @@ from healthsync_mqtt.backup.creation import MadeBackup, make_backup
 from healthsync_mqtt.backup.erasures import begin_again, later
 from healthsync_mqtt.backup.keyfile import read_keys, write_keys
 from healthsync_mqtt.backup.manifest import BackupSet
-from healthsync_mqtt.backup.place import BackupDirectory, BackupSource, open_backup, pack
+from healthsync_mqtt.backup.place import BackupDirectory, BackupSource, misplaced, open_backup, pack
 from healthsync_mqtt.backup.restoration import restore as put_back
 from healthsync_mqtt.backup.verification import check
 from healthsync_mqtt.backup.worker import NICE
@@ -189,13 +189,9 @@ def _create_file(data: Path, place: Path) -> MadeBackup:
 
 
 def _refuse_inside(data: Path, place: Path, keys: Path | None) -> None:
-    inside = data.absolute()
-    if place.absolute().is_relative_to(inside):
-        raise UsageError(f"{place} lies in {data}, and would be lost with it", hint="name a place on another disk")
-    if keys is not None and (
-        keys.absolute().is_relative_to(inside) or keys.absolute().is_relative_to(place.absolute())
-    ):
-        raise UsageError(f"{keys} is no place apart", hint="keep the keys outside of the data and of the backup")
+    wrong = misplaced(data, place, keys)
+    if wrong is not None:
+        raise UsageError(wrong.message, hint=wrong.hint)
 
 
 def _newest(source: BackupSource, place: Path) -> str:

@@ -69,6 +69,9 @@ def test_one_file(filled: Path, tmp_path: Path, lines) -> None:
         (("backup", "create", "{data}/inside"), "usage"),
         (("backup", "create", "{tmp}/backups", "--keys", "{data}/keys.tar"), "usage"),
         (("backup", "create", "{tmp}/backups", "--keys", "{tmp}/backups/keys.tar"), "usage"),
+        (("backup", "create", "{tmp}/link/inside"), "usage"),
+        (("backup", "create", "{tmp}/backups", "--keys", "{tmp}/link/keys.tar"), "usage"),
+        (("backup", "create", "{data}/inside", "--data", "{tmp}/link"), "usage"),
         (("backup", "create", "{tmp}/nowhere/one.tar"), "not_found"),
         (("backup", "verify", "{tmp}/none"), "not_found"),
         (("backup", "list", "{tmp}/none"), "not_found"),
@@ -76,6 +79,7 @@ def test_one_file(filled: Path, tmp_path: Path, lines) -> None:
     ],
 )
 def test_refusals_have_a_reason_and_a_fix(filled: Path, tmp_path: Path, run, words, reason) -> None:
+    (tmp_path / "link").symlink_to(filled)
     result = run(*(word.format(data=filled, tmp=tmp_path) for word in words), "--json")
     assert result.exit_code
     error = json.loads(result.stderr)["error"]

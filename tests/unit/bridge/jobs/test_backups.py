@@ -5,6 +5,8 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 from bridge.jobs.backups import Backups
 from healthsync_mqtt.backup import worker
 from healthsync_mqtt.backup.creation import make_backup
@@ -12,6 +14,7 @@ from healthsync_mqtt.backup.place import BackupDirectory
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.config.sections import BackupSettings
 from healthsync_mqtt.config.settings import Settings
+from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.testing.log_items import item
 from tests.support.patience import PATIENCE_S
@@ -44,6 +47,24 @@ async def until(backups: Backups, key: str, value: object) -> None:
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("directory", "keys_file"),
+    [("data/backups", None), ("link/backups", None), ("sets", "sets/keys.tar"), ("sets", "link/keys.tar")],
+)
+def test_a_place_that_is_lost_with_the_data_or_has_its_keys_is_refused(
+    tmp_path: Path, directory: str, keys_file: str | None
+) -> None:
+    """As `backup create` refuses it, by whatever name."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    keys = None if keys_file is None else tmp_path / keys_file
+    about = BackupSettings(directory=tmp_path / directory, keys_file=keys)
+    for data in ("data", "link"):
+        with pytest.raises(ConfigError) as refused:
+            Backups.of(Settings(data=tmp_path / data, backup=about))
+        assert refused.value.hint
 
 
 async def test_the_first_is_made_at_once_and_told(tmp_path: Path) -> None:
@@ -92,8 +113,9 @@ async def test_one_of_the_future_holds_nothing_up(tmp_path: Path) -> None:
 
 
 def test_without_a_directory_there_is_no_schedule(tmp_path: Path) -> None:
-    assert Backups.of(Settings(data=tmp_path)) is None
-    assert Backups.of(Settings(data=tmp_path, backup=BackupSettings(directory=tmp_path / "place"))) is not None
+    data = tmp_path / "data"
+    assert Backups.of(Settings(data=data)) is None
+    assert Backups.of(Settings(data=data, backup=BackupSettings(directory=tmp_path / "place"))) is not None
 
 
 def test_the_worker_keeps_what_is_to_be_kept_and_writes_the_keys(tmp_path: Path, capsys, monkeypatch) -> None:
