@@ -52,7 +52,7 @@ FOLLOWED = {
     "docs/howto/keys.md": "tests/integration/test_howtos.py::test_keys",
     "docs/howto/limits.md": "tests/unit/test_limits_docs.py",
     "docs/howto/load-balancer.md": "tests/integration/test_load_balancer.py::test_the_page_is_typed",
-    "docs/howto/mapping.md": "tests/unit/formats/test_mapping.py",
+    "docs/howto/mapping.md": "tests/unit/formats/mapping/test_mapping.py",
     "docs/howto/mosquitto.md": "tests/integration/test_howtos.py::test_mosquitto",
     "docs/howto/mqtt5.md": "tests/unit/broker/embedded/test_version5_page.py",
     "docs/howto/oidc.md": "tests/unit/gateway/oidc/test_organisations.py",

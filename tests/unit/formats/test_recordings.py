@@ -254,7 +254,7 @@ def test_each_comes_to_so_many_events_and_refusals(
 
 @pytest.mark.shared_data
 def test_none_of_a_format_is_left_out(shared_data: Path) -> None:
-    mapped = (Path(__file__).parent / "test_mapping.py").read_text("utf-8")
+    mapped = (Path(__file__).parent / "mapping" / "test_mapping.py").read_text("utf-8")
     phone = shared_data / "phone"
     files = {path.relative_to(phone).as_posix() for path in phone.glob("*/*") if path.parent.name not in OF_OTHERS}
     assert {name for name in files - {name for _, name, _, _ in COME_TO} if f'"{name}"' not in mapped} == set()

@@ -1,4 +1,3 @@
-# long: the words of a declaration, how they are checked, and what each of them does
 """Formats that are declared and not programmed: a YAML file says where in somebody's message what of ours is.
 
 An admin accepts any device's JSON, CSV or plain number with it. Paths lead into the message (``data[0].sys``,
@@ -8,251 +7,30 @@ declared with the login; a time has a format, and without an offset the login's 
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError
 
 from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.formats.mapping.declaration import DECLARED, SCALES, Declaration, EventRule, FieldRule, TimeRule
+from healthsync_mqtt.formats.mapping.paths import MISSING, all_at, found_at, steps
 from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry, Outcome
 from healthsync_mqtt.formats.reading.amount import in_field
-from healthsync_mqtt.formats.reading.document import is_number, number_of_text, read_document, whole
-from healthsync_mqtt.formats.reading.moment import Day, Moment, at_wall, day, in_zone, moment, of_epoch, zone_of
+from healthsync_mqtt.formats.reading.document import inside, is_number, number_of_text, read_document, whole
+from healthsync_mqtt.formats.reading.moment import Day, Moment, at_wall, day, day_around, in_zone, moment, of_epoch
 from healthsync_mqtt.formats.reading.scribe import Named, Records, Scribe
-from healthsync_mqtt.model.catalogue import CATALOGUE, TimeKind, resolve
+from healthsync_mqtt.model.catalogue import CATALOGUE, TimeKind
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.model.text import printable
 
-DECLARED: Final = "declared"
-"""The unit that the login declares."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
-_ROOT: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_STEP: Final = re.compile(r'\[(\d{1,6}|\*)\]|"([^"]*)"|([^.\["\]]+)')
 _LONGEST_TEXT: Final = 4096
-_MOST_RULES: Final = 64
-
-_Step = str | int | None
-"""A key, a place in a list, or every place."""
-_MISSING: Final = object()
-
-
-def _steps(path: str) -> tuple[_Step, ...]:
-    """The steps of a path. Raises ValueError."""
-    steps: list[_Step] = []
-    at = 0
-    while at < len(path):
-        found = _STEP.match(path, at)
-        if found is None:
-            message = f"{path!r} is no path: keys with dots between them, places as [0], all of them as [*]"
-            raise ValueError(message)
-        place, quoted, key = found.groups()
-        steps.append(None if place == "*" else int(place) if place else quoted if quoted is not None else key)
-        at = found.end()
-        if path[at : at + 1] == ".":
-            at += 1
-    return tuple(steps)
-
-
-def _at(value: Any, path: str) -> Any:
-    """What is at a path; _MISSING where there is nothing."""
-    for step in _steps(path):
-        if isinstance(step, str):
-            value = value.get(step, _MISSING) if isinstance(value, dict) else _MISSING
-        elif isinstance(step, int):
-            value = value[step] if isinstance(value, list) and step < len(value) else _MISSING
-        if value is _MISSING:
-            return _MISSING
-    return value
-
-
-def _all_at(value: Any, steps: Sequence[_Step], place: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value at a path with places that may be all, and where it is."""
-    if not steps:
-        yield place, value
-        return
-    step, rest = steps[0], steps[1:]
-    if step is None:
-        for number, each in enumerate(value if isinstance(value, list) else ()):
-            yield from _all_at(each, rest, f"{place}[{number}]")
-    elif isinstance(step, int):
-        if isinstance(value, list) and step < len(value):
-            yield from _all_at(value[step], rest, f"{place}[{step}]")
-    elif isinstance(value, dict) and step in value:
-        yield from _all_at(value[step], rest, f"{place}.{step}" if place else step)
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        zone_of(name)
-    except RefusedError:
-        return False
-    return True
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _is_path(path: str) -> str:
-    if None in _steps(path):
-        message = f"{path!r} is not one place: [*] is for each alone"
-        raise ValueError(message)
-    return path
-
-
-class _FieldRule(_Strict):
-    """Where one field of a value comes from."""
-
-    path: str | None = None
-    constant: str | float | bool | None = None
-    #: of numbers: as the table of units spells it, or ``declared``
-    unit: str | None = None
-    unit_path: str | None = None
-    #: what the source writes where nothing was measured
-    absent: tuple[float | str, ...] = ()
-    #: numbers beyond these are no readings but codes of the source
-    low: float | None = None
-    high: float | None = None
-    #: numbers are written as texts, too
-    texts: bool = False
-    #: the number is a percentage of what is at this path
-    percent_of: str | None = None
-    #: our words for those of the source
-    words: dict[str, str] | None = None
-    optional: bool = False
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.path is None) == (self.constant is None):
-            message = "a field has either a path or a constant"
-            raise ValueError(message)
-        for path in (self.path, self.unit_path, self.percent_of):
-            if path is not None:
-                _is_path(path)
-        return self
-
-
-class _TimeRule(_Strict):
-    """When an event was."""
-
-    path: str | tuple[str, ...] = ""
-    #: how it is written; a pattern of strptime for anything else, which is a clock's in the login's zone
-    format: str = "rfc3339"
-    #: the offset that is written is wrong: it is the login's zone
-    ignore_offset: bool = False
-    #: the zone of this source, where it is not the login's: UTC that does not say so
-    zone: str | None = None
-    #: seconds and milliseconds are counted from the beginning of this day
-    since: date = date(1970, 1, 1)
-    #: a clock that was never set says an earlier day
-    not_before: date | None = None
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        return (self.path,) if isinstance(self.path, str) else self.path
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        if self.zone is not None and not _is_zone(self.zone):
-            message = f"{self.zone!r} is no time zone"
-            raise ValueError(message)
-        for path in self.paths:
-            _is_path(path)
-        if self.format not in _TIMES and "%" not in self.format:
-            message = f"{self.format!r} is none of {', '.join(_TIMES)} and no pattern with %"
-            raise ValueError(message)
-        return self
-
-
-_TIMES: Final = ("rfc3339", "epoch_s", "epoch_ms", "date", "arrival")
-_SCALES: Final = {"epoch_s": 1, "epoch_ms": 1000}
-
-
-class _EventRule(_Strict):
-    """One kind of event that a message holds."""
-
-    type: str
-    #: what follows the format's topic, with + and #; a level {slot} is the slot of the login
-    topic: str = "#"
-    #: the path of the records, with [*] for each of a list
-    each: str = ""
-    #: only records in which these paths have these values
-    when: dict[str, Any] = {}
-    #: the path at which a record says whose it is: one of the slots of the login
-    slot: str | None = None
-    time: _TimeRule
-    end: _TimeRule | None = None
-    lasts_s: Annotated[float, Field(gt=0)] | None = None
-    value: dict[str, _FieldRule]
-    #: paths of the source's own id, of the app that measured, of the model of the device
-    id: str | None = None
-    app: str | None = None
-    model: str | None = None
-
-    @field_validator("type")
-    @classmethod
-    def _of_the_catalogue(cls, name: str) -> str:
-        found = resolve(name)
-        if found is None:
-            message = f"{name!r} is no type: see `healthsync type list`"
-            raise ValueError(message)
-        return found.name
-
-    @field_validator("each")
-    @classmethod
-    def _readable(cls, path: str) -> str:
-        _steps(path)
-        return path
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        numbers = {each.field for each in CATALOGUE[self.type].quantities}
-        for field, rule in self.value.items():
-            known = rule.unit is not None or rule.unit_path is not None
-            if field in numbers and rule.path is not None and not known:
-                message = f"value.{field}: say its unit: `unit:` or `unit_path:`"
-                raise ValueError(message)
-            if field not in CATALOGUE[self.type].names:
-                message = f"value.{field}: {self.type} has no such field"
-                raise ValueError(message)
-        if self.end is not None and self.lasts_s is not None:
-            message = "an event has either an end or a length"
-            raise ValueError(message)
-        if CATALOGUE[self.type].kind is TimeKind.INTERVAL and self.end is None and self.lasts_s is None:
-            message = f"{self.type} is of an interval: say `end:` or `lasts_s:`"
-            raise ValueError(message)
-        for path in (self.id, self.app, self.model, self.slot, *self.when):
-            if path is not None:
-                _is_path(path)
-        return self
-
-
-class _Declaration(_Strict):
-    """A whole format."""
-
-    summary: Annotated[str, Field(min_length=1, max_length=200)]
-    roots: tuple[str, ...] = ()
-    #: topics, with + and #, that are of no health
-    ignore: tuple[str, ...] = ()
-    #: csv: each row is an object of texts, by the names in the first line
-    payload: Literal["json", "text", "csv"] = "json"
-    #: a text is split here
-    split: Annotated[str, Field(min_length=1, max_length=8)] | None = None
-    rules: Annotated[tuple[_EventRule, ...], Field(min_length=1, max_length=_MOST_RULES)]
-
-    @field_validator("roots")
-    @classmethod
-    def _levels(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
-        for root in roots:
-            if not _ROOT.fullmatch(root):
-                message = f"{root!r} is no first level of a topic"
-                raise ValueError(message)
-        return roots
 
 
 def read_mapping(name: str, text: str) -> "MappedFormat":
@@ -260,16 +38,39 @@ def read_mapping(name: str, text: str) -> "MappedFormat":
     if not _NAME.fullmatch(name):
         raise InputError(f"{name!r} is no name of a format", hint="small letters, digits and _: my_cuff.yaml")
     try:
-        declared = yaml.safe_load(text)
+        declared = _once_each(text)
     except yaml.YAMLError as error:
         raise InputError(f"{name} is not YAML: {error}", hint="see docs/howto/mapping.md") from None
     try:
-        return MappedFormat(name, _Declaration.model_validate(declared))
+        return MappedFormat(name, Declaration.model_validate(declared))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(each) for each in first["loc"]) or "the file"
         words = first["msg"].removeprefix("Value error, ")
         raise InputError(f"{name}: {place}: {words}", hint="see docs/howto/mapping.md") from None
+
+
+class _OnceEach(yaml.SafeLoader):
+    """YAML in which no key is there twice: which of the two was meant, nobody knows."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  # PyYAML's
+        """The mapping of a node. Raises MarkedYAMLError."""
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    problem = f"the key {key.value!r} is there twice"
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                seen.add((key.tag, key.value))
+        return super().construct_mapping(node, deep)
+
+
+def _once_each(text: str) -> Any:
+    loader = _OnceEach(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def load_mappings(folder: Path) -> Mapping[str, "MappedFormat"]:
@@ -287,7 +88,7 @@ def load_mappings(folder: Path) -> Mapping[str, "MappedFormat"]:
 class MappedFormat:
     """Messages as a declaration says (``port.Format``)."""
 
-    def __init__(self, name: str, declaration: _Declaration) -> None:
+    def __init__(self, name: str, declaration: Declaration) -> None:
         self._declaration = declaration
         self.name = name
         self.summary = declaration.summary
@@ -311,6 +112,12 @@ class MappedFormat:
             return state
         document = self._document(message.payload)
         records, scribe = Records(), Scribe(self.name, message, self.name)
+        if declaration.payload == "csv":
+            for place, row in enumerate(document):
+                if isinstance(row, list):
+                    refusal = RefusedError(Reason.MALFORMED, None, "not as many columns as the first line names")
+                    yield records.refuse(f"[{place}]", row, refusal)
+            document = [None if isinstance(row, list) else row for row in document]
         for rule in rules:
             yield from self._of_rule(rule, records, scribe, document)
         return state
@@ -328,10 +135,12 @@ class MappedFormat:
             raise RefusedError(Reason.TOO_LARGE, None, f"a text of more than {_LONGEST_TEXT} characters")
         return text.split(self._declaration.split) if self._declaration.split else text
 
-    def _of_rule(self, rule: _EventRule, records: Records, scribe: Scribe, document: Any) -> Iterator[Outcome]:
+    def _of_rule(self, rule: EventRule, records: Records, scribe: Scribe, document: Any) -> Iterator[Outcome]:
         slot = scribe.message.declared.slot
-        for place, record in _all_at(document, _steps(rule.each)):
-            if any(not _is(_at(record, path), wanted) for path, wanted in rule.when.items()):
+        for place, record in all_at(document, steps(rule.each)):
+            if record is None and self._declaration.payload == "csv":
+                continue  # refused already
+            if any(not _is(found_at(record, path), wanted) for path, wanted in rule.when.items()):
                 continue
             holder = record if isinstance(record, dict) else {"": record}
             other = _other_person(rule, scribe.message.topic, record, slot)
@@ -341,21 +150,16 @@ class MappedFormat:
             yield from records.read(place, holder, partial(_made, rule, scribe, record), rule.type)
 
 
-def _rows(text: str) -> list[dict[str, str]]:
-    """The rows of a CSV text. Raises RefusedError for one that has not as many columns as the first line names."""
+def _rows(text: str) -> list[dict[str, str] | list[str]]:
+    """The rows of a CSV text; its cells alone for one that has not as many as the first line names."""
     lines = csv.reader(text.removeprefix("\ufeff").splitlines())
     try:
         names = next(lines, [])
         if not any(names) or len(set(names)) < len(names):
             raise RefusedError(Reason.MALFORMED, None, "the first line does not name each column once")
-        rows = []
-        for place, cells in enumerate(each for each in lines if each):
-            if len(cells) != len(names):
-                raise RefusedError(Reason.MALFORMED, f"[{place}]", "not as many columns as the first line names")
-            rows.append(dict(zip(names, cells, strict=True)))
+        return [dict(zip(names, cells, strict=True)) if len(cells) == len(names) else cells for cells in lines if cells]
     except csv.Error as error:
         raise RefusedError(Reason.MALFORMED, None, f"not CSV: {error}") from None
-    return rows
 
 
 def _matches(pattern: str, topic: str) -> bool:
@@ -368,12 +172,12 @@ def _matches(pattern: str, topic: str) -> bool:
     return len(wanted) == len(levels)
 
 
-def _other_person(rule: _EventRule, topic: str, record: Any, slot: str | None) -> RefusedError | None:
+def _other_person(rule: EventRule, topic: str, record: Any, slot: str | None) -> RefusedError | None:
     """Why a record is not this login's, where its topic or the record says whose it is."""
     wanted, levels = rule.topic.strip("/").split("/"), topic.strip("/").split("/")
     said: list[tuple[str | None, object]] = [(None, levels[wanted.index("{slot}")])] if "{slot}" in wanted else []
     if rule.slot is not None:
-        said.append((rule.slot, _at(record, rule.slot)))
+        said.append((rule.slot, found_at(record, rule.slot)))
     ours = set() if slot is None else {each.strip() for each in slot.split(",")}
     for place, whose in said:
         if type(whose) not in {str, int}:
@@ -392,8 +196,11 @@ def _is(found: Any, wanted: Any) -> bool:
     return any(found == each and isinstance(found, bool) == isinstance(each, bool) for each in options)
 
 
-def _made(rule: _EventRule, scribe: Scribe, record: Any, _: Any) -> Iterator[Event | Named]:
+def _made(rule: EventRule, scribe: Scribe, record: Any, _: Any) -> Iterator[Event | Named]:
     at = _when(rule.time, scribe, record)
+    if isinstance(at, Moment) and CATALOGUE[rule.type].kind is TimeKind.DAILY:
+        with inside(rule.time.paths[0] or "time"):
+            at = day_around(at, rule.time.zone or scribe.message.declared.zone)
     end = None
     if rule.lasts_s is not None and isinstance(at, Moment):
         end = at.later(rule.lasts_s)
@@ -419,15 +226,15 @@ def _made(rule: _EventRule, scribe: Scribe, record: Any, _: Any) -> Iterator[Eve
 
 
 def _text_at(record: Any, path: str | None) -> str | None:
-    found = None if path is None else _at(record, path)
+    found = None if path is None else found_at(record, path)
     return str(found).strip()[:256] or None if isinstance(found, str | int) and not isinstance(found, bool) else None
 
 
-def _value(type_: str, field: str, rule: _FieldRule, scribe: Scribe, record: Any) -> Any:
+def _value(type_: str, field: str, rule: FieldRule, scribe: Scribe, record: Any) -> Any:
     if rule.path is None:
         return rule.constant
-    found = _at(record, rule.path)
-    if found is _MISSING or found is None or _is(found, list(rule.absent)):
+    found = found_at(record, rule.path)
+    if found is MISSING or found is None or _is(found, list(rule.absent)):
         if rule.optional or rule.absent:
             return None
         raise RefusedError(Reason.MISSING_FIELD, rule.path or None, f"{rule.path or 'the value'} is missing")
@@ -438,15 +245,15 @@ def _value(type_: str, field: str, rule: _FieldRule, scribe: Scribe, record: Any
         return word
     if rule.unit is None and rule.unit_path is None:
         return found
-    amount = _number(found, rule)
+    amount = _number(found, rule, rule.path)
     if (rule.low is not None and amount < rule.low) or (rule.high is not None and amount > rule.high):
         raise RefusedError(Reason.OUT_OF_RANGE, rule.path or None, f"{amount} is no reading, as is declared")
     if rule.percent_of is not None:
-        whole_of = _number(_at(record, rule.percent_of), rule)
+        whole_of = _number(found_at(record, rule.percent_of), rule, rule.percent_of)
         amount = float(round(Fraction(repr(amount)) * Fraction(repr(whole_of)) / 100, 6))
     unit = rule.unit
     if rule.unit_path is not None:
-        said = _at(record, rule.unit_path)
+        said = found_at(record, rule.unit_path)
         unit = said if isinstance(said, str) else None
     elif unit == DECLARED:
         unit = scribe.message.declared.unit
@@ -457,17 +264,22 @@ def _value(type_: str, field: str, rule: _FieldRule, scribe: Scribe, record: Any
     return in_field(type_, field, amount, unit, place=rule.unit_path or rule.path, declared=declared)
 
 
-def _number(found: Any, rule: _FieldRule) -> float:
+def _number(found: Any, rule: FieldRule, path: str) -> float:
     if isinstance(found, str) and rule.texts:
-        return whole(number_of_text(found, rule.path))
+        return whole(number_of_text(found, path))
+    if found is MISSING or found is None:
+        raise RefusedError(Reason.MISSING_FIELD, path, f"{path} is missing")
     if not is_number(found):
-        raise RefusedError(Reason.WRONG_TYPE, rule.path or None, f"{rule.path or 'the value'} must be a number")
+        raise RefusedError(Reason.WRONG_TYPE, path or None, f"{path or 'the value'} must be a number")
     return whole(found)
 
 
-def _when(rule: _TimeRule, scribe: Scribe, record: Any) -> Moment | Day:
+def _when(rule: TimeRule, scribe: Scribe, record: Any) -> Moment | Day:
     """When something was. Raises RefusedError, also for a clock that was never set."""
-    at = _moment(rule, scribe, record)
+    try:
+        at = _moment(rule, scribe, record)
+    except RefusedError as refusal:
+        raise RefusedError(refusal.code, refusal.field or rule.paths[0] or None, str(refusal)) from None
     start = at.start if isinstance(at, Day) else at
     if rule.not_before is not None and start.us < _began(rule.not_before) * 1_000_000:
         raise RefusedError(Reason.BAD_TIME, rule.paths[0] or None, f"{start.text} is before {rule.not_before}")
@@ -478,19 +290,19 @@ def _began(day_: date) -> int:
     return round(datetime(day_.year, day_.month, day_.day, tzinfo=UTC).timestamp())
 
 
-def _moment(rule: _TimeRule, scribe: Scribe, record: Any) -> Moment | Day:
+def _moment(rule: TimeRule, scribe: Scribe, record: Any) -> Moment | Day:
     message, zone = scribe.message, rule.zone or scribe.message.declared.zone
     if rule.format == "arrival":
         if message.retained:
             raise RefusedError(Reason.MISSING_FIELD, "time", "a retained message says no time: when was it?")
         return in_zone(Moment(message.at_us - message.at_us % 1_000_000), zone)
     place = rule.paths[0] or None
-    parts = [_at(record, path) for path in rule.paths]
-    if any(each is _MISSING or each is None for each in parts):
+    parts = [found_at(record, path) for path in rule.paths]
+    if any(each is MISSING or each is None for each in parts):
         raise RefusedError(Reason.MISSING_FIELD, place, f"{place or 'the time'} is missing")
-    if rule.format in _SCALES:
+    if rule.format in SCALES:
         seconds = number_of_text(parts[0], place) if isinstance(parts[0], str) else parts[0]
-        at = of_epoch(seconds, place, scale=_SCALES[rule.format])
+        at = of_epoch(seconds, place, scale=SCALES[rule.format])
         return in_zone(at.later(_began(rule.since)), zone)
     text = " ".join(str(each) for each in parts)
     if rule.format == "date":

@@ -116,6 +116,48 @@ def test_a_root_that_comes_with_the_topic_is_no_level_of_a_rule() -> None:
         assert len(shelf(form, {"w": 71, "t": AT}, topic=topic).told) == 1
 
 
+MILLIMETRES = {"path": "s", "unit": "mmHg"}
+PRESSURE = {"type": "blood_pressure", "time": {"path": "t"}}
+
+
+def pressure(**more: object) -> dict[str, Any]:
+    return PRESSURE | {"value": {"systolic": MILLIMETRES, "diastolic": MILLIMETRES, **more}}
+
+
+@pytest.mark.parametrize("format_", ["%d.%m.%Y %H:%M", "%d/%m/%y %I:%M:%S %p", "%Y-%m-%dT%H:%M:%S%z", "%d.%m.%Y", "%c"])
+def test_patterns_by_which_a_time_can_be_read(format_: str) -> None:
+    assert declared({**RULE, "time": {"path": "t", "format": format_}})
+
+
+@pytest.mark.parametrize("unit", ["kg", "lb", "declared"])
+def test_units_that_can_be_declared(unit: str) -> None:
+    assert declared({**RULE, "value": {"kg": {"path": "w", "unit": unit}}})
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("summary: a\nsummary: b\nrules: []", "summary"),
+        ("summary: a\nrules:\n- {type: weight, value: {kg: {path: w, unit: kg}, kg: {path: v, unit: lb}}}", "kg"),
+        ('summary: a\nrules:\n- {type: weight, "type": spo2}', "type"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_neither_of_the_two(text: str, key: str) -> None:
+    with pytest.raises(InputError, match=f"the key '{key}' is there twice"):
+        read_mapping("mine", text)
+
+
+def test_what_is_written_once_may_stand_in_two_places() -> None:
+    text = """
+summary: mine
+rules:
+- &scale {type: weight, time: {path: t}, value: {kg: {path: w, unit: kg}}}
+- {<<: *scale, value: {kg: {path: v, unit: lb}}}
+"""
+    found = shelf(read_mapping("mine", text), {"t": AT, "w": 71}, {"t": AT, "v": 150})
+    assert [each.value["kg"] for each in found.told] == [68.0388555]
+
+
 @pytest.mark.parametrize(
     ("change", "place"),
     [
@@ -134,6 +176,27 @@ def test_a_root_that_comes_with_the_topic_is_no_level_of_a_rule() -> None:
             "interval",
         ),
         ({"rules": [{**RULE, "end": {"path": "e"}, "lasts_s": 5}]}, "either an end or a length"),
+        ({"rules": [{**RULE, "value": {"kg": {**FIELD, "unit_path": "u"}}}]}, "either a unit or a unit_path"),
+        ({"rules": [{**RULE, "value": {"kg": {"path": "w", "unit": "kgs"}}}]}, "no unit of it; there are: kg, g"),
+        ({"rules": [{**RULE, "value": {"kg": {"path": "w", "unit": "mmHg"}}}]}, "no unit of it"),
+        ({"rules": [{**RULE, "value": {"kg": {"constant": 150, "unit": "lb"}}}]}, "neither unit nor words"),
+        ({"rules": [{**RULE, "value": {"kg": {"constant": "heavy"}}}]}, "no number between 0.5 and 650"),
+        ({"rules": [{**RULE, "value": {"kg": {"constant": 900}}}]}, "no number between 0.5 and 650"),
+        ({"rules": [{**RULE, "value": {"kg": {**FIELD, "low": 9, "high": 1}}}]}, "nothing is between"),
+        ({"rules": [{**RULE, "value": {"amount": FIELD, "unit": {"constant": "kg"}}}]}, "no number that has a unit"),
+        ({"rules": [{**RULE, "value": {}}]}, "weight needs kg"),
+        ({"rules": [PRESSURE | {"value": {"systolic": MILLIMETRES}}]}, "blood_pressure needs diastolic"),
+        ({"rules": [pressure(position={"constant": "flying"})]}, "none of its words: standing, sitting"),
+        ({"rules": [pressure(position={"path": "p", "words": {"0": "sitzend"}})]}, "none of its words"),
+        ({"rules": [{**RULE, "time": {"path": "t", "format": "%Q"}}]}, "is no pattern"),
+        ({"rules": [{**RULE, "time": {"path": "t", "format": "100%"}}]}, "is no pattern"),
+        ({"rules": [{**RULE, "time": {"path": "t", "format": "%H:%M"}}]}, "not all of day, month and year"),
+        ({"rules": [{**RULE, "time": {"path": "t", "format": "%d.%m.%Y %I:%M"}}]}, "which half of the day"),
+        ({"rules": [{**RULE, "topic": "a/#/b"}]}, "last level"),
+        ({"rules": [{**RULE, "topic": "scale+"}]}, "whole levels"),
+        ({"rules": [{**RULE, "topic": "{slot}/{slot}"}]}, "says twice whose it is"),
+        ({"ignore": ["#/status"]}, "last level"),
+        ({"rules": [{"type": "sleep", "time": {"path": "t"}, "value": {}}]}, "interval"),
         ({"roots": ["a/b"]}, "first level"),
         ({"summary": ""}, "summary"),
     ],
@@ -209,6 +272,45 @@ def test_times(time: dict[str, Any], content: dict[str, Any], start: str) -> Non
 )
 def test_times_that_are_none(time: dict[str, Any], content: dict[str, Any], why: str) -> None:
     assert one({**RULE, "time": time}, content | {"w": 71}) == [("t", why)]
+
+
+STEPS = {"steps": {"path": "s", "unit": "{steps}"}}
+
+
+@pytest.mark.parametrize(
+    ("time", "content"),
+    [
+        ({"path": "t"}, {"t": "2026-05-03T18:00:00"}),
+        ({"path": "t"}, {"t": "2026-05-03T20:00:00+04:00"}),
+        ({"path": "t", "format": "%d.%m.%Y"}, {"t": "03.05.2026"}),
+        ({"path": "t", "format": "epoch_s"}, {"t": 1777824000}),
+        ({"path": "t", "format": "date"}, {"t": "2026-05-03"}),
+    ],
+)
+def test_a_total_of_a_day_is_of_the_whole_day_whenever_it_was_said(time: dict[str, Any], content: Any) -> None:
+    """So one that grows is one total, and not one more each time."""
+    form = declared({"type": "daily_steps", "time": time, "value": STEPS})
+    found = shelf(form, content | {"s": 7310}, content | {"s": 8000})
+    assert found.told == [Told("daily_steps", {"steps": 8000}, "2026-05-02T22:00")]
+
+
+def test_a_total_of_the_day_of_its_arrival_needs_a_zone() -> None:
+    form = declared({"type": "daily_steps", "time": {"format": "arrival"}, "value": STEPS})
+    found = shelf(form, {"s": 7310})
+    found.take([app_message({"s": 8000}, declared=BERLIN, at_us=NOW_US + 3_600_000_000)])
+    assert [each.value for each in found.told] == [{"steps": 8000}]
+    assert shelf(form, {"s": 7310}, login=Declared()).refused == [("time", "naive_time")]
+
+
+def test_a_time_that_is_refused_says_where_it_is() -> None:
+    rule = {**RULE, "time": {"path": "at", "format": "%d.%m.%Y %H:%M"}}
+    assert one(rule, {"at": "01.01.1960 10:00", "w": 71}) == [("at", "bad_time")]
+    assert one(rule, {"at": "03.05.2026 10:00", "w": 71}, Declared()) == [("at", "naive_time")]
+
+
+def test_what_a_percentage_is_of_is_missed_by_its_own_name() -> None:
+    rule = {**RULE, "type": "body_water", "value": {"kg": {"path": "p", "unit": "kg", "percent_of": "w"}}}
+    assert one(rule, {"t": AT, "p": 55}) == [("w", "missing_field")]
 
 
 def test_a_retained_message_has_no_time_of_arrival() -> None:
@@ -326,6 +428,14 @@ def test_rows_of_a_csv_text() -> None:
     assert [each.value["kg"] for each in shelf(form, rows).told] == [71.35, 72]
     for bad, place in ((b"", ""), (b"t,t\n1,2", ""), (f"t,w\n{AT},1,2".encode(), "[0]"), (b"\xff", "")):
         assert shelf(form, bad).refused == [(place, "malformed")]
+
+
+def test_a_row_of_other_columns_is_refused_once_and_the_others_are_taken() -> None:
+    rule = RULE | {"each": "[*]", "value": {"kg": FIELD | {"texts": True}}}
+    form = declared(rule, rule | {"type": "lean_mass"}, payload="csv")
+    found = shelf(form, f"t,w\n{AT},71.35\n{AT}\n2026-05-03T07:42:00Z,72,1\n2026-05-03T07:43:00Z,73".encode())
+    assert [each.value["kg"] for each in found.of("weight")] == [71.35, 73]
+    assert found.refused == [("[1]", "malformed"), ("[2]", "malformed")]
 
 
 @given(st.text(max_size=40), st.text(max_size=20))
