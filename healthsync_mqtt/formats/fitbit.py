@@ -144,7 +144,8 @@ class _FitbitAnswer:
             ("fat", self._fat),
             ("sleep", self._sleep),
         ):
-            for place, record in enumerate(items(self._root, array)):
+            records = yield from self._records.listed(array, self._root, array)
+            for place, record in enumerate(records):
                 yield from self._records.read(f"{array}[{place}]", record, make)
         if "summary" in self._root and "sleep" not in self._root:
             yield from self._records.read("summary", self._root["summary"], self._summary)
@@ -156,7 +157,7 @@ class _FitbitAnswer:
         """Days of a time series; where minutes are beside it, its total is of what was asked for and not of a day."""
         of = name.removeprefix(_SERIES)
         minutes = self._root.get(f"{name}{_INTRADAY}")
-        days = items(self._root, name)
+        days = yield from self._records.listed(name, self._root, name)
         if of == "heart":
             for place, record in enumerate(days):
                 yield from self._records.read(f"{name}[{place}]", record, self._resting)

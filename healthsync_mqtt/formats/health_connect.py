@@ -23,7 +23,7 @@ from healthsync_mqtt.formats.reading.document import (
     whole,
 )
 from healthsync_mqtt.formats.reading.health_connect import ACTIVITIES, ARRAYS, STAGES, HealthRecords, taken_arrays
-from healthsync_mqtt.formats.reading.moment import Moment, in_zone, of_epoch
+from healthsync_mqtt.formats.reading.moment import Moment, in_zone, of_epoch_ms
 from healthsync_mqtt.formats.reading.scribe import Records, Scribe
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.model.text import printable
@@ -99,7 +99,8 @@ class HealthConnect:
                     yield records.refuse(printable(array), None, refusal)
                 continue
             read_one, type_ = reader
-            for place, record in enumerate(items(root, array)):
+            rows = yield from records.listed(array, root, array)
+            for place, record in enumerate(rows):
                 yield from records.read(f"{array}[{place}]", record, read_one, type_)
         return state
 
@@ -168,9 +169,9 @@ def _made(scribe: Scribe, type_: str, value: dict[str, Any], record: Record, at:
 def _times(scribe: Scribe, record: Record) -> tuple[Moment, Moment | None]:
     zone = scribe.message.declared.zone
     if record.get("time") is not None:
-        return in_zone(of_epoch(number(record, "time"), "time", scale=1000), zone), None
-    start = of_epoch(number(record, "startTime"), "startTime", scale=1000)
-    end = of_epoch(number(record, "endTime"), "endTime", scale=1000)
+        return in_zone(of_epoch_ms(number(record, "time"), "time"), zone), None
+    start = of_epoch_ms(number(record, "startTime"), "startTime")
+    end = of_epoch_ms(number(record, "endTime"), "endTime")
     return in_zone(start, zone), in_zone(end, zone)
 
 
@@ -179,7 +180,7 @@ def _heart_rates(scribe: Scribe, record: Record) -> Iterator[Event]:
         with inside(f"samples[{place}]"):
             each = as_record(sample)
             value = {"bpm": whole(number(each, "beatsPerMinute"))}
-            at = in_zone(of_epoch(number(each, "time"), "time", scale=1000), scribe.message.declared.zone)
+            at = in_zone(of_epoch_ms(number(each, "time"), "time"), scribe.message.declared.zone)
         yield _made(scribe, "heart_rate", value, record, at)
 
 
@@ -188,8 +189,8 @@ def _sleep(scribe: Scribe, record: Record) -> Event:
     for place, stage in enumerate(items(record, "stages")):
         with inside(f"stages[{place}]"):
             each = as_record(stage)
-            start = of_epoch(number(each, "startTime"), "startTime", scale=1000)
-            end = of_epoch(number(each, "endTime"), "endTime", scale=1000)
+            start = of_epoch_ms(number(each, "startTime"), "startTime")
+            end = of_epoch_ms(number(each, "endTime"), "endTime")
             word = STAGES.get(str(each.get("stage")), "unknown")
             stages.append({"stage": word, "start_time": start.text, "end_time": end.text})
     return _made(scribe, "sleep", {"stages": stages} if stages else {}, record)

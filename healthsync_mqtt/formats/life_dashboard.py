@@ -344,7 +344,8 @@ class _Webhook:
         apple = root.get("source") == _APPLE
         if apple:
             self._scribe = self._scribe._replace(provider="healthkit")
-        yield from self._deleted(items(root, "deleted_records"))
+        deleted = yield from self._records.listed("deleted_records", root, "deleted_records")
+        yield from self._deleted(deleted)
         arrays = HealthRecords(self._scribe, types={"heart_rate_variability": "hrv_sdnn"} if apple else {})
         for array in root:
             reader = arrays.reader(array)
@@ -355,12 +356,14 @@ class _Webhook:
                 continue
             read_one, type_ = reader
             seen: set[tuple[object, ...]] = set()
-            for place, record in enumerate(items(root, array)):
+            rows = yield from self._records.listed(array, root, array)
+            for place, record in enumerate(rows):
                 read = partial(self._bucket, array, type_) if _is_bucket(array, record) else read_one
                 for outcome in self._records.read(f"{array}[{place}]", record, read, type_):
                     if not isinstance(outcome, Made) or _is_new(outcome.event, seen):
                         yield outcome
-        for place, total in enumerate(items(root, "daily_totals")):
+        totals = yield from self._records.listed("daily_totals", root, "daily_totals")
+        for place, total in enumerate(totals):
             yield from self._records.read(f"daily_totals[{place}]", total, self._totals)
 
     def _deleted(self, records: list[Any]) -> Iterator[Outcome]:

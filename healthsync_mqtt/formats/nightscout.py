@@ -20,7 +20,7 @@ from healthsync_mqtt.formats.reading.document import (
     text_or_none,
     whole,
 )
-from healthsync_mqtt.formats.reading.moment import Moment, in_zone, of_epoch
+from healthsync_mqtt.formats.reading.moment import Moment, in_zone, of_epoch_ms
 from healthsync_mqtt.formats.reading.scribe import Named, Records, Scribe
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.model.text import printable
@@ -118,14 +118,14 @@ class _NightscoutReading:
                 at = self._scribe.moment_in(record, field)
             else:
                 millis = number_of_text(value, field) if isinstance(value, str) else value
-                at = of_epoch(millis, field, scale=1000)
+                at = of_epoch_ms(millis, field)
             minutes = record.get("utcOffset")
             if at.offset_s is None and isinstance(minutes, int) and minutes and abs(minutes) <= _MOST_MINUTES:
                 return Moment(at.us, minutes * 60)
             return at if at.offset_s is not None else in_zone(at, self._scribe.message.declared.zone)
         raise RefusedError(Reason.MISSING_FIELD, fields[0], f"{fields[0]} is missing")
 
-    def _entry(self, record: Record) -> Iterator[Event]:
+    def _entry(self, record: Record) -> Iterator[Event | Named]:
         field = "sgv" if "sgv" in record else "mbg"
         at = self._at(record, "date", "datetime", "dateString")
         amount = number(record, field, texts=True)
@@ -141,7 +141,9 @@ class _NightscoutReading:
             raise RefusedError(Reason.OUT_OF_RANGE, field, f"{milligrams} is a code of the sensor and no glucose")
         specimen = "interstitial_fluid" if field == "sgv" else "capillary_blood"
         value = {"mg_dl": milligrams, "specimen": specimen}
-        yield self._scribe.event("glucose", value, at, app=text_or_none(record, "device"), key=(field, at.text))
+        event = self._scribe.event("glucose", value, at, app=text_or_none(record, "device"), key=(field, at.text))
+        name = _name(record)
+        yield Named(event, name) if name else event
 
     def _treatment(self, record: Record) -> Iterator[Event | Named]:
         at = self._at(record, "created_at", "date", "timestamp")

@@ -26,7 +26,7 @@ from healthsync_mqtt.formats.reading.document import (
     text_or_none,
     whole,
 )
-from healthsync_mqtt.formats.reading.moment import Moment, of_epoch
+from healthsync_mqtt.formats.reading.moment import Moment, of_epoch_ms
 from healthsync_mqtt.formats.reading.scribe import Named, Records, Scribe
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
@@ -156,7 +156,7 @@ def _when(scribe: Scribe, record: Record) -> tuple[Moment, bool]:
     for field in ("date", "dateTime", "a"):
         value = record.get(field)
         if is_number(value) and value is not None:
-            return of_epoch(value, field, scale=1000), True
+            return of_epoch_ms(value, field), True
         if value is not None:
             return scribe.moment_in(record, field), False
     raise RefusedError(Reason.MISSING_FIELD, "date", "date is missing")

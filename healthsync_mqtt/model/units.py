@@ -71,7 +71,7 @@ _TABLE: Final[Mapping[str, str]] = {
     """,
     "m/s": """
         1                   m/s
-        5/18                km/h kmh km/hr kph
+        5/18                km/h kmh km/hr kph kmph
         0.44704             [mi_i]/h mi/h mi/hr mph
         0.3048              [ft_i]/s ft/s
     """,

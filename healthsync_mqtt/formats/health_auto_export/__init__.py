@@ -93,11 +93,11 @@ class HealthAutoExport:
         base = "data." if "data" in root else ""
         nights = Nights(_remembered(state))
         reading = _ExportReading(Scribe(self.name, message, "healthkit"), nights)
-        yield from reading.metrics(f"{base}metrics", items(data, "metrics"))
+        yield from reading.metrics(f"{base}metrics", data)
         for section in _SECTIONS:
-            yield from reading.section(section, f"{base}{section}", items(data, section))
+            yield from reading.section(section, f"{base}{section}", data)
             if base and section in root:
-                yield from reading.section(section, section, items(root, section))
+                yield from reading.section(section, section, root)
         return msgspec.json.encode(nights.rows) if nights.rows else state
 
 
@@ -116,14 +116,16 @@ class _ExportReading:
         self._meals: _Gathered = {}
         self._pressures: _Gathered = {}
 
-    def section(self, name: str, place: str, records: list[Any]) -> Iterator[Outcome]:
+    def section(self, name: str, place: str, holder: Record) -> Iterator[Outcome]:
         """One of the arrays beside the metrics."""
         read, type_ = _SECTIONS[name]
+        records = yield from self._records.listed(place, holder, name)
         for number_, record in enumerate(records):
             yield from self._records.read(f"{place}[{number_}]", record, partial(read, self._scribe), type_)
 
-    def metrics(self, place: str, metrics: list[Any]) -> Iterator[Outcome]:
+    def metrics(self, place: str, holder: Record) -> Iterator[Outcome]:
         """All metrics; at last what is made of several rows: nights of stages, meals, halves of a blood pressure."""
+        metrics = yield from self._records.listed(place, holder, "metrics")
         for number_, metric in enumerate(metrics):
             where = f"{place}[{number_}]"
             try:

@@ -74,9 +74,9 @@ NUMBERS: Final = (
     ("bmi", "body_mass_index", "count"),
     ("body_fat_percentage", "body_fat_percentage", ""),
     # motion
-    ("walking_speed", "walking_speed", "kmph"),
-    ("running_speed", "running_speed", "kmph"),
-    ("cycling_speed", "cycling_speed", "kmph"),
+    ("walking_speed", "walking_speed", ""),
+    ("running_speed", "running_speed", ""),
+    ("cycling_speed", "cycling_speed", ""),
     ("stair_ascent_speed", "stair_speed_up stair_ascent_speed", ""),
     ("stair_descent_speed", "stair_speed_down stair_descent_speed", ""),
     ("running_power", "running_power", ""),

@@ -23,7 +23,17 @@ from healthsync_mqtt.formats.mapping.paths import MISSING, all_at, found_at, ste
 from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry, Outcome
 from healthsync_mqtt.formats.reading.amount import in_field
 from healthsync_mqtt.formats.reading.document import inside, is_number, number_of_text, read_document, whole
-from healthsync_mqtt.formats.reading.moment import Day, Moment, at_wall, day, day_around, in_zone, moment, of_epoch
+from healthsync_mqtt.formats.reading.moment import (
+    Day,
+    Moment,
+    at_wall,
+    day,
+    day_around,
+    in_zone,
+    moment,
+    of_epoch,
+    of_epoch_ms,
+)
 from healthsync_mqtt.formats.reading.scribe import Named, Records, Scribe
 from healthsync_mqtt.model.catalogue import CATALOGUE, TimeKind
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -302,7 +312,8 @@ def _moment(rule: TimeRule, scribe: Scribe, record: Any) -> Moment | Day:
         raise RefusedError(Reason.MISSING_FIELD, place, f"{place or 'the time'} is missing")
     if rule.format in SCALES:
         seconds = number_of_text(parts[0], place) if isinstance(parts[0], str) else parts[0]
-        at = of_epoch(seconds, place, scale=SCALES[rule.format])
+        of_1970 = rule.format == "epoch_ms" and _began(rule.since) == 0
+        at = of_epoch_ms(seconds, place) if of_1970 else of_epoch(seconds, place, scale=SCALES[rule.format])
         return in_zone(at.later(_began(rule.since)), zone)
     text = " ".join(str(each) for each in parts)
     if rule.format == "date":

@@ -22,6 +22,8 @@ _LONGEST: Final = 64
 _MOST_HOURS: Final = 17
 _MOST_MINUTES: Final = 59
 _LATEST_US: Final = 253_402_300_799_999_999
+_FIRST_MS: Final = 100_000_000_000
+"""Of 1973; as seconds, of a year that does not come."""
 _SPLIT: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?"
     r"(?:[ \u00a0\u202f]?([AaPp])\.?[Mm]\.?)?[ \u00a0\u202f]?(Z|z|[+-]\d\d:?\d\d)?)?"
@@ -146,6 +148,15 @@ def of_epoch(seconds: float, field: str | None = None, *, scale: int = 1) -> Mom
     # Of integers exactly, of floats as near as they are.
     us = seconds * _US // scale if isinstance(seconds, int) else round(seconds * (_US / scale))
     return _within(Moment(us), field)
+
+
+def of_epoch_ms(millis: float, field: str | None = None) -> Moment:
+    """A moment in milliseconds since 1970. Raises RefusedError, also for what can only be seconds."""
+    at = of_epoch(millis, field, scale=1000)
+    if at.us < _FIRST_MS * 1000:
+        message = f"{millis} milliseconds are in {at.text[:4]}, when nothing was measured: are they seconds?"
+        raise RefusedError(Reason.BAD_TIME, field, message)
+    return at
 
 
 def _within(moment: Moment, field: str | None = None) -> Moment:

@@ -1,11 +1,11 @@
 """The events that a format makes of somebody's records, and what is said of those that become none."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any, Literal, NamedTuple
 
 from healthsync_mqtt.formats.port import AppMessage, Event, Gone, Made, Outcome, RefusedRecord, event_id
-from healthsync_mqtt.formats.reading.document import Record, as_record
+from healthsync_mqtt.formats.reading.document import Record, as_record, items
 from healthsync_mqtt.formats.reading.moment import Day, Moment, moment_in
 from healthsync_mqtt.model.catalogue import CATALOGUE, resolve
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -109,6 +109,14 @@ class Records:
             # Of numbers that JSON can carry, and what they come to cannot.
             beyond = RefusedError(Reason.BAD_NUMBER, None, "a number in it is too big to be reckoned with")
             yield self._refused(index, place, record, beyond, type_)
+
+    def listed(self, place: str, holder: Record, field: str) -> Generator[Outcome, None, list[Any]]:
+        """The list in a field; one that is none is refused at ``place``, and the rest of the message is read."""
+        try:
+            return items(holder, field)
+        except RefusedError as refusal:
+            yield self.refuse(place, holder[field], RefusedError(refusal.code, None, str(refusal)))
+            return []
 
     def refuse(self, place: str, record: Any, refusal: RefusedError, type_: str | None = None) -> RefusedRecord:
         """The refusal of one record that is not read at all."""

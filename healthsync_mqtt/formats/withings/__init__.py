@@ -100,7 +100,8 @@ class _WithingsAnswer:
     def outcomes(self) -> Iterator[Outcome]:
         """Everything in it, in its order."""
         for array, make in (("measuregrps", group_events), ("activities", day_totals)):
-            for place, record in enumerate(items(self._body, array)):
+            records = yield from self._records.listed(f"body.{array}", self._body, array)
+            for place, record in enumerate(records):
                 yield from self._read(f"body.{array}[{place}]", record, make)
         series = self._body.get("series")
         if isinstance(series, dict):

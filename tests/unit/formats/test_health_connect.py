@@ -72,6 +72,18 @@ def test_the_window_that_is_sent_again_is_duplicates() -> None:
     assert found.counts == {"stored": 2, "duplicate": 2, "superseded": 0, "gone": 0}
 
 
+def test_an_array_that_is_none_is_refused_and_the_others_are_read() -> None:
+    weight = [{"kilograms": 71, "time": "2026-05-03T05:41:00Z"}]
+    found = shelf({"steps": {"count": 4}, "weight": weight, "heart_rate": "none"})
+    assert [each.type for each in found.told] == ["weight"]
+    assert found.refused == [("steps", "wrong_type"), ("heart_rate", "wrong_type")]
+
+
+def test_seconds_where_milliseconds_are_written_are_no_time() -> None:
+    found = shelf({"records": [{"weight": {"kilograms": 71}, "time": 1777786860}]})
+    assert (found.told, found.refused) == ([], [("records[0].time", "bad_time")])
+
+
 def test_watts_are_a_rate_of_kilocalories_a_day() -> None:
     assert shelf({"basal_metabolic_rate": [{"watts": 74.5, **AT}]}).told == [
         Told("basal_metabolic_rate", {"kcal_per_day": 1538.4321}, "2026-05-03T12:01")

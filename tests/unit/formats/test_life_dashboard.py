@@ -236,6 +236,13 @@ def test_a_sequence_that_is_no_number_keeps_no_later_message_from_being_read(seq
     assert [each.type for each in shelf(first, later).told] == ["steps", "weight"]
 
 
+def test_an_array_that_is_none_is_refused_and_the_others_are_read() -> None:
+    weight = [{"kilograms": 71, "time": SPAN["end_time"]}]
+    found = shelf(hook(deleted_records="all", steps={"count": 1}, weight=weight, daily_totals=7))
+    assert [each.type for each in found.told] == ["weight"]
+    assert found.refused == [(name, "wrong_type") for name in ("deleted_records", "steps", "daily_totals")]
+
+
 def test_means_of_buckets_are_weighed_by_their_samples() -> None:
     first = hook(sequence=1, heart_rate=[bucket(sample_count=20, avg=70, min=58, max=91)])
     late = hook(sequence=2, heart_rate=[bucket(sample_count=5, avg=90, min=84, max=99)])

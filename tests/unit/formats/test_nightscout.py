@@ -108,6 +108,19 @@ def test_a_meal_and_its_bolus_uploaded_twice_are_one_and_taken_back_together() -
     assert folded(FORMATS["nightscout"], app_message(gone)).outcomes == [Gone("u1;")]
 
 
+@pytest.mark.parametrize("kind", ["sgv", "mbg"])
+def test_a_reading_that_is_no_more_valid_is_taken_back(kind: str) -> None:
+    reading = {"type": kind, kind: 104, "date": 1777786860000, "identifier": "e1"}
+    assert shelf(reading, {**reading, "identifier": "e2", "isValid": False}).counts["gone"] == 0
+    found = shelf(reading, {"identifier": "e1", "isValid": False})
+    assert (found.told, found.counts["gone"]) == ([], 1)
+
+
+def test_seconds_where_milliseconds_are_written_are_no_time() -> None:
+    found = shelf({"type": "sgv", "sgv": 104, "date": 1777786860})
+    assert (found.told, found.refused) == ([], [("date", "bad_time")])
+
+
 def test_a_counter_of_steps_is_the_difference_and_one_that_fell_begins_again() -> None:
     later = [STEPS | {"timeStamp": STEPS["timeStamp"] + 300_000 * each} for each in range(1, 5)]
     counts = [5312, 0, 7, 7]

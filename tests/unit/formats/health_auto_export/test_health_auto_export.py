@@ -12,6 +12,7 @@ from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.formats.health_auto_export.metrics import METRICS, NUTRIENTS, SPECIAL
 from healthsync_mqtt.formats.health_auto_export.sleep import Nights
 from healthsync_mqtt.formats.port import Declared, Format, Made, folded
+from healthsync_mqtt.formats.reading.amount import quantity_of
 from healthsync_mqtt.formats.reading.moment import moment
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -196,6 +197,48 @@ def test_the_unit_may_change_between_two_exports_of_one_bucket() -> None:
     kilojoules = export(metric("active_energy", "kJ", row("2026-05-03 10:00:00 +0200", 167.36)))
     calories = export(metric("active_energy", "kcal", row("2026-05-03 10:00:00 +0200", 40)))
     assert shelf(kilojoules, calories).counts == {"stored": 1, "duplicate": 1, "superseded": 0, "gone": 0}
+
+
+@pytest.mark.parametrize(
+    ("unit", "metres_per_second"),
+    [
+        *((unit, 1.3888888888888888) for unit in ("km/hr", "km/h", "kmh", "kph", "kmph")),
+        *((unit, 2.2352) for unit in ("mph", "mi/hr", "mi/h")),
+        ("ft/s", 1.524),
+        ("m/s", 5),
+    ],
+)
+def test_a_speed_in_every_unit_that_is_shown(unit: str, metres_per_second: float) -> None:
+    """Also in a workout: a spelling of kilometres an hour is never one of metres a second."""
+    names = ("walking_speed", "running_speed", "cycling_speed")
+    found = shelf(export(*(metric(name, unit, row("2026-05-03 10:00:00 +0200", 5)) for name in names)))
+    assert [each.value for each in found.told] == [{"meters_per_second": pytest.approx(metres_per_second)}] * 3
+    climbed = shelf(export(metric("stair_speed_up", unit, row("2026-05-03 10:00:00 +0200", 0.5))))
+    assert [each.value for each in climbed.told] == [{"meters_per_second": pytest.approx(metres_per_second / 10)}]
+    times = {"start": "2026-05-03 10:00:00 +0200", "end": "2026-05-03 10:30:00 +0200"}
+    speeds = {name: {"qty": 5, "units": unit} for name in ("avgSpeed", "maxSpeed")}
+    (walk,) = shelf(export(workouts=[{"name": "Outdoor Walk", **times, **speeds}])).told
+    assert [walk.value[field] for field in ("speed_mean_m_s", "speed_high_m_s")] == [
+        pytest.approx(metres_per_second)
+    ] * 2
+
+
+def test_no_spelling_that_is_taken_as_our_unit_is_one_of_another_unit() -> None:
+    for name, of in METRICS.items():
+        taken = quantity_of(of.type, of.field).taken
+        assert [
+            unit for unit in of.own if unit in taken and taken[unit] != taken[quantity_of(of.type, of.field).unit]
+        ] == [], name
+
+
+def test_an_array_that_is_none_is_refused_and_the_others_are_read() -> None:
+    sent = export(metric("weight_body_mass", "kg", row("2026-05-03 10:00:00 +0200", 71)), workouts={"a": 1}, ecg="none")
+    found = shelf(sent)
+    assert [each.type for each in found.told] == ["weight"]
+    assert found.refused == [("data.workouts", "wrong_type"), ("data.ecg", "wrong_type")]
+    mood = {"id": "1", "start": "2026-05-03 10:00:00 +0200", "valence": 0.5}
+    other = shelf({"data": {"metrics": {"name": "weight"}, "stateOfMind": [mood]}})
+    assert ([each.type for each in other.told], other.refused) == (["state_of_mind"], [("data.metrics", "wrong_type")])
 
 
 def test_a_growing_bucket_sent_six_times_is_one_with_its_last_value() -> None:

@@ -302,6 +302,13 @@ def test_a_total_of_the_day_of_its_arrival_needs_a_zone() -> None:
     assert shelf(form, {"s": 7310}, login=Declared()).refused == [("time", "naive_time")]
 
 
+def test_milliseconds_are_not_seconds_and_count_from_where_is_declared() -> None:
+    millis = {**RULE, "time": {"path": "t", "format": "epoch_ms"}}
+    assert one(millis, {"t": 1777786860, "w": 71}) == [("t", "bad_time")]
+    since = {**RULE, "time": {"path": "t", "format": "epoch_ms", "since": "2026-05-01"}}
+    assert [each.start for each in one(since, {"t": 86_400_000, "w": 71})] == ["2026-05-02T00:00"]
+
+
 def test_a_time_that_is_refused_says_where_it_is() -> None:
     rule = {**RULE, "time": {"path": "at", "format": "%d.%m.%Y %H:%M"}}
     assert one(rule, {"at": "01.01.1960 10:00", "w": 71}) == [("at", "bad_time")]

@@ -7,7 +7,7 @@ import pytest
 from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.formats.port import folded
 from healthsync_mqtt.formats.reading.document import number, number_of_text, read_document, whole
-from healthsync_mqtt.formats.reading.moment import Moment, day, moment, of_epoch
+from healthsync_mqtt.formats.reading.moment import Moment, day, moment, of_epoch, of_epoch_ms
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from tests.support.app_messages import BERLIN, Shelf, app_message
 
@@ -93,6 +93,11 @@ def test_moments_end_where_time_does() -> None:
     with pytest.raises(RefusedError):
         of_epoch(1e300)
     assert of_epoch(1777786860).text == "2026-05-03T05:41:00.000000Z"
+    for millis in (1777786860, 0, 99_999_999_999, 1e300):
+        with pytest.raises(RefusedError):
+            of_epoch_ms(millis)
+    assert of_epoch_ms(1777786860000).text == "2026-05-03T05:41:00.000000Z"
+    assert of_epoch_ms(100_000_000_000).text == "1973-03-03T09:46:40.000000Z"
 
 
 @pytest.mark.parametrize(
