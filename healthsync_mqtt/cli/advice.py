@@ -172,6 +172,7 @@ _OF_APPS: Final = (
     ("device add USER DEVICE", "app add USER NAME --format FORMAT"),
     ("device resume USER DEVICE", "app resume USER NAME"),
     ("device show USER DEVICE", "app show USER NAME"),
+    ("raise limits.max_packet", "raise limits.app_message, or add it again with a --longest"),
 )
 """What is done about a device, and what about an app, which has a password and no token."""
 _UNKNOWN: Final = "look at the service's log at that time"

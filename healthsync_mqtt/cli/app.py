@@ -1,6 +1,5 @@
 """healthsync app …"""
 
-import socket
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,14 +13,27 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.last_refusal import last_refusal
 from healthsync_mqtt.cli.list_limit import created, newest
+from healthsync_mqtt.cli.listener_address import known_host, ports
 from healthsync_mqtt.cli.liveness import LastEvents, Liveness, whether_online
-from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Limit, Yes, bucket_s, message_bytes, now_us, zone_name
+from healthsync_mqtt.cli.options import (
+    DATA,
+    Data,
+    DryRun,
+    Json,
+    Limit,
+    Yes,
+    bucket_s,
+    message_bytes,
+    now_us,
+    slot_name,
+    unit_name,
+    zone_name,
+)
 from healthsync_mqtt.cli.secret_file import PasswordFile, SecretFile, handed_out
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.settings import load_settings
-from healthsync_mqtt.control.service_file import ServiceFile, split_address
 from healthsync_mqtt.descriptions.people import described_app, told
-from healthsync_mqtt.errors import ConfigError, HealthSyncError, NotFoundError, Noun, UnknownNameError
+from healthsync_mqtt.errors import ConfigError, NotFoundError, Noun, UnknownNameError
 from healthsync_mqtt.formats.catalogue import ROOTS, declare
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.gateway import GATEWAY
@@ -70,7 +82,7 @@ def add(  # noqa: PLR0917  # an option each
 
     Example: healthsync app add alice phone --format health_auto_export --zone Europe/Berlin --bucket hour
     """
-    declared = Declared(zone_name(zone), unit, bucket_s(bucket), slot, message_bytes(longest))
+    declared = Declared(zone_name(zone), unit_name(unit), bucket_s(bucket), slot_name(slot), message_bytes(longest))
     names = [known_format(each, data).name for each in formats]
     place = DataDirectory(data)
     password = new_password()
@@ -336,8 +348,8 @@ def _entries(place: DataDirectory, device: Device, app_: AppRecord, password: st
         "username": device.client_id,
         **secret,
         "topics": [*own, *(f"{root}/#" for root, name in sorted(ROOTS.items()) if name in app_.formats)],
-        "host": _host(settings.broker.certificate_hosts),
-        **_ports(place, settings.broker.mqtts_port, settings.broker.wss_port),
+        "host": known_host(settings.broker.certificate_hosts),
+        **ports(place.path, settings.broker.mqtts_port, settings.broker.wss_port),
     }
 
 
@@ -346,27 +358,6 @@ def _longest(place: DataDirectory, app_: AppRecord) -> int:
     limits = load_settings(place.path).limits
     room = MessageRoom(limits.max_packet, limits.app_messages_bytes)
     return room.longest(app_.declared.longest or limits.app_message)
-
-
-def _ports(place: DataDirectory, mqtts: int, wss: int) -> dict[str, int]:
-    """Where the service listens, when it runs; else where it is set to."""
-    try:
-        service = ServiceFile.read(place.path)
-        return {"mqtts_port": split_address(service.mqtts)[1], "wss_port": split_address(service.wss)[1]}
-    except (HealthSyncError, ValueError):
-        return {"mqtts_port": mqtts, "wss_port": wss}
-
-
-def _host(named: tuple[str, ...]) -> str:
-    """A name that the certificate carries and that leads here."""
-    own = socket.gethostname()
-    for host in (*named, own):
-        try:
-            socket.getaddrinfo(host, None)
-        except OSError:
-            continue
-        return host
-    return named[0] if named else "localhost"
 
 
 def _described(device: Device, app_: AppRecord) -> dict[str, Any]:

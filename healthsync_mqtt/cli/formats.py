@@ -10,7 +10,7 @@ import typer
 from bridge.decode.delivery import decode
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.options import DATA, FreshData, Json, bucket_s, zone_name
+from healthsync_mqtt.cli.options import DATA, FreshData, Json, bucket_s, slot_name, unit_name, zone_name
 from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.errors import InputError, UsageError
 from healthsync_mqtt.formats.catalogue import FORMATS, declare
@@ -74,7 +74,8 @@ def try_format(  # noqa: PLR0917  # an option each
 
     Example: healthsync format try fit morning-run.fit
     """
-    form, declared = known_format(name, data), Declared(zone_name(zone), unit, bucket_s(bucket), slot)
+    form = known_format(name, data)
+    declared = Declared(zone_name(zone), unit_name(unit), bucket_s(bucket), slot_name(slot))
     now_us = time.time_ns() // 1000
     origin = Origin(user, device, None, f"users/{user}/devices/{device}/formats/{form.name}")
     shown: list[dict[str, Any]] = []

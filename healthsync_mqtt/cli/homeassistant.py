@@ -1,6 +1,5 @@
 """healthsync homeassistant …"""
 
-import socket
 from typing import Annotated, Any
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.listener_address import known_host, ports
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us, type_names
 from healthsync_mqtt.cli.secret_file import PasswordFile, handed_out
 from healthsync_mqtt.config.settings import load_settings
@@ -130,8 +130,8 @@ def login(
         password, _ = store.ensure(name, found.token_epoch)
         change.note("homeassistant.login", name=name)
     shown: dict[str, Any] = {
-        "host": next(iter(settings.broker.certificate_hosts), socket.gethostname()),
-        "port": settings.broker.mqtts_port,
+        "host": known_host(settings.broker.certificate_hosts),
+        "port": ports(data, settings.broker.mqtts_port, settings.broker.wss_port)["mqtts_port"],
         "username": name,
         "password": password,
         "client_id": name,

@@ -12,7 +12,7 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.import_state import ImportState
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json, bucket_s, now_us, zone_name
+from healthsync_mqtt.cli.options import DATA, Data, Json, bucket_s, now_us, slot_name, unit_name, zone_name
 from healthsync_mqtt.cli.publication import connected, device_client, device_to_publish_as
 from healthsync_mqtt.cli.reading_progress import ReadingProgress
 from healthsync_mqtt.client import Credentials, MemoryOutbox
@@ -99,7 +99,8 @@ def import_(
 
     Example: healthsync import export.zip --user alice --device iphone
     """
-    whose = Whose(user, device, Declared(zone=zone, unit=unit, bucket_s=bucket_s(bucket), slot=slot), now_us())
+    declared = Declared(zone, unit_name(unit), bucket_s(bucket), slot_name(slot))
+    whose = Whose(user, device, declared, now_us())
     outcome = ImportOutcome()
     if print_only or dry_run:
         for file in files:

@@ -214,13 +214,34 @@ def seconds(text: str) -> float:
 
 
 _BUCKETS = {"minute": 60, "hour": 3_600, "day": 86_400}
+_LONGEST_BUCKET_S = 31 * 86_400
 
 
 def bucket_s(text: str | None) -> int | None:
     """Seconds of a bucket: minute, hour, day, or a duration such as 15m."""
     if text is None:
         return None
-    return _BUCKETS.get(text) or int(seconds(text))
+    found = _BUCKETS.get(text) or int(seconds(text))
+    if not 1 <= found <= _LONGEST_BUCKET_S:
+        raise UsageError(f"{text!r} is no length of a bucket", hint="minute, hour, day, or 1s to 31d")
+    return found
+
+
+def unit_name(text: str | None) -> str | None:
+    """A unit that some number can come in."""
+    from healthsync_mqtt.formats.reading.amount import declarable_units
+
+    if text is not None and text not in (known := declarable_units()):
+        hint = f"{did_you_mean(text, known)}see the units of a type: healthsync type show weight"
+        raise UsageError(f"no number here is ever in {text!r}", hint=hint)
+    return text
+
+
+def slot_name(text: str | None) -> str | None:
+    """A slot, or several with commas."""
+    if text is not None and not all(each.strip() for each in text.split(",")):
+        raise UsageError("a slot has no name", hint="write what the gadget calls the user: 2, or ann")
+    return text
 
 
 _SIZE = re.compile(r"(\d{1,9})(KB|MB|)", re.IGNORECASE)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry
-from healthsync_mqtt.formats.reading.amount import first_field, in_field
+from healthsync_mqtt.formats.reading.amount import JIN, first_field, in_field
 from healthsync_mqtt.formats.reading.document import (
     Record,
     number,
@@ -62,7 +62,7 @@ _SYNCED: Final = _Composition(
     "waterPercent",
 )
 _NOTHING: Final = _Composition((), "")
-_JIN: Final = Fraction(1, 2)
+_KILOGRAMS_OF_A_JIN: Final = Fraction(1, 2)
 
 
 class XiaomiScale:
@@ -109,8 +109,8 @@ def weight_of(record: Record, place: str, declared: str | None) -> float:
     amount, unit = number(record, "weight", texts=True), text_or_none(record, place) or declared
     if unit is None:
         raise RefusedError(Reason.UNKNOWN_UNIT, place, "nothing says the unit: declare it with the login (--unit)")
-    if unit == "jin":
-        return whole(float(_JIN * Fraction(repr(amount))))
+    if unit == JIN:
+        return whole(float(_KILOGRAMS_OF_A_JIN * Fraction(repr(amount))))
     return in_field("weight", "kg", amount, unit, place=place)
 
 

@@ -29,6 +29,7 @@ from healthsync_mqtt.identity.people.erasures import ErasureBook
 from healthsync_mqtt.identity.people.lookup import (
     PEOPLE,
     admin_of,
+    any_app,
     any_device,
     any_subscriber,
     any_user,
@@ -219,9 +220,11 @@ class Registry:
                     },
                 )
             elif known.removed_us is None:
+                app = any_app(self._tables, known.client_id)
+                again = "device token" if app is None else "app rotate"
                 raise ConflictError(
-                    f"the device {device_id} of {user_id} exists already",
-                    hint=f"healthsync device token {user_id} {device_id}",
+                    f"the {'device' if app is None else 'app'} {device_id} of {user_id} exists already",
+                    hint=f"healthsync {again} {user_id} {device_id}",
                 )
             else:
                 raise_epoch(self._tables, known.client_id)

@@ -227,6 +227,15 @@ async def send(service: Service, login: dict[str, Any], user: str, turn: int) ->
     await peer.leave()
 
 
+def test_the_login_says_where_the_service_listens(tmp_path: Path) -> None:
+    """It said what is set, where ``up`` was told another port."""
+    data = tmp_path / "data"
+    run_cli(data, "subscriber", "add", "ha", "--users", "*")
+    assert run_cli(data, "homeassistant", "login", "ha")[0]["port"] == 8883
+    with Service(data) as service:
+        assert run_cli(data, "homeassistant", "login", "ha")[0]["port"] == service.mqtts[1] != 8883
+
+
 async def test_a_kill_at_any_moment_loses_nothing_and_leaves_nothing(tmp_path: Path) -> None:
     """Ten kills while values change and are taken back; what is shown in the end is what is newest then."""
     data = tmp_path / "data"

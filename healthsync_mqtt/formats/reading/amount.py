@@ -11,6 +11,9 @@ from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.model.text import printable
 from healthsync_mqtt.model.units import convert
 
+JIN: Final = "jin"
+"""Half a kilogram, on displays of scales in China."""
+_OF_DISPLAYS: Final = frozenset({JIN})
 _ITS_OWN: Final[Collection[str]] = ()
 
 
@@ -41,6 +44,12 @@ def in_field(
         message = f"{printable(unit)} is no unit that a number in {quantity.unit} can be made of"
         raise RefusedError(Reason.UNKNOWN_UNIT, place, message)
     return whole(convert(number, conversion, quantity.decimals))
+
+
+@cache
+def declarable_units() -> frozenset[str]:
+    """The units that a login may declare: those that a number of ours can come in, and those of scales' displays."""
+    return _OF_DISPLAYS.union(*(each.taken for of in CATALOGUE.values() for each in of.quantities))
 
 
 @cache

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from healthsync_mqtt.descriptions.people import described_app, told
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.formats.catalogue import FORMATS, ROOTS
+from healthsync_mqtt.formats.reading.amount import declarable_units
 from healthsync_mqtt.gateway.bodies.body import read_form
 from healthsync_mqtt.gateway.bodies.lists import Cursor, PageSize, page_of, written
 from healthsync_mqtt.gateway.document.openapi import answers, form
@@ -73,7 +74,7 @@ def routes(deeds: Deeds, rules: AccessRules, installation: Installation, keeper:
         password = new_password()
 
         def add(deed: Deed) -> dict[str, Any]:
-            declared = Declared(_zone(asked.zone), asked.unit, asked.bucket_s, asked.slot, asked.longest)
+            declared = Declared(_zone(asked.zone), _unit(asked.unit), asked.bucket_s, asked.slot, asked.longest)
             names = [_format(name) for name in asked.formats]
             device = deed.registry.add_device(user, asked.device_id, deed.now_us)
             app = deed.registry.apps.add(device, names, declared, hashed_password(password), deed.now_us)
@@ -124,6 +125,12 @@ def _format(name: str) -> str:
     if name not in FORMATS:
         raise UsageError("there is no such format", hint="see: healthsync format list")
     return FORMATS[name].name
+
+
+def _unit(name: str | None) -> str | None:
+    if name is not None and name not in declarable_units():
+        raise UsageError("no number here is ever in that unit", hint="see the units of a type: /v1/types")
+    return name
 
 
 def _zone(name: str | None) -> str | None:

@@ -136,7 +136,15 @@ def test_a_person_keeps_the_own_apps(scene: GatewayHere, alice: Browser) -> None
     listed = alice.get("/v1/users/alice/apps").json()["apps"]
     assert [(each["device_id"], each["declared"]["zone"]) for each in listed] == [("phone", "Europe/Berlin")]
     assert made["password"] not in json.dumps(listed)
-    for wrong in ({"formats": ["no_such"]}, {"zone": "Europe/Nowhere"}, {"formats": []}, {"colour": "red"}):
+    for wrong in (
+        {"formats": ["no_such"]},
+        {"zone": "Europe/Nowhere"},
+        {"unit": "furlong"},
+        {"bucket_s": 0},
+        {"slot": ""},
+        {"formats": []},
+        {"colour": "red"},
+    ):
         refused = alice.call("POST", "/v1/users/alice/apps", asked | wrong, x_csrf_token=alice.csrf)
         assert (refused.status, refused.json()["reason"]) == (400, "bad_input"), wrong
     changed(alice, "DELETE", "/v1/users/alice/apps/phone")

@@ -1,0 +1,77 @@
+"""What is declared with an app's login is checked when it is said: one that could never matter is a mistake."""
+
+from collections.abc import Callable
+
+import pytest
+
+from healthsync_mqtt.cli.advice import MESSAGES, addressed
+from healthsync_mqtt.formats.reading.amount import declarable_units
+from healthsync_mqtt.formats.xiaomi_scale import weight_of
+from healthsync_mqtt.model.catalogue import CATALOGUE
+from tests.unit.cli.conftest import Run
+
+WRONG = [
+    ("--unit", "furlong", "no number here is ever in 'furlong'"),
+    ("--unit", "MMOL/L", "no number here is ever in"),
+    ("--unit", "", "no number here is ever in"),
+    ("--bucket", "0m", "no length of a bucket"),
+    ("--bucket", "32d", "no length of a bucket"),
+    ("--bucket", "fortnight", "not a duration"),
+    ("--slot", "", "a slot has no name"),
+    ("--slot", "1,,2", "a slot has no name"),
+    ("--zone", "Mars/Base", "no zone"),
+]
+
+
+@pytest.fixture
+def alice(lines: Callable[..., list]) -> None:
+    lines("user", "add", "alice", "--consent", "all")
+
+
+@pytest.mark.usefixtures("alice")
+@pytest.mark.parametrize(("option", "word", "why"), WRONG)
+@pytest.mark.parametrize("command", ["app add alice phone --format openscale", "format try json README.md"])
+def test_what_could_never_matter_is_refused(run: Run, command: str, option: str, word: str, why: str) -> None:
+    result = run(*command.split(), option, word)
+    assert result.exit_code == 2, result.output
+    assert why in result.stderr
+    assert "no app" in run("app", "show", "alice", "phone").stderr
+
+
+@pytest.mark.usefixtures("alice")
+@pytest.mark.parametrize(
+    ("option", "word"),
+    [("--unit", "jin"), ("--unit", "mmol/L"), ("--bucket", "15m"), ("--bucket", "31d"), ("--slot", "2,ann")],
+)
+def test_what_matters_is_kept(lines: Callable[..., list], option: str, word: str) -> None:
+    lines("app", "add", "alice", "phone", "--format", "openscale", option, word)
+    (shown,) = lines("app", "show", "alice", "phone")
+    assert [each for each in shown["declared"].values() if each is not None] == [
+        {"15m": 900, "31d": 31 * 86_400}.get(word, word)
+    ]
+
+
+def test_every_unit_that_may_be_declared_is_one_of_some_number() -> None:
+    for unit in declarable_units():
+        assert weight_of({"weight": 71}, "unit", unit) if unit in {"jin", "kg"} else _is_of_some_number(unit)
+
+
+def _is_of_some_number(unit: str) -> bool:
+    return any(unit in quantity.taken for of in CATALOGUE.values() for quantity in of.quantities)
+
+
+@pytest.mark.usefixtures("alice")
+def test_a_name_that_is_taken_says_how_its_noun_goes_on(run: Run, lines: Callable[..., list]) -> None:
+    lines("app", "add", "alice", "phone", "--format", "openscale")
+    lines("device", "add", "alice", "watch")
+    assert "app rotate alice phone" in run("app", "add", "alice", "phone", "--format", "openscale").stderr
+    assert "device token alice watch" in run("app", "add", "alice", "watch", "--format", "openscale").stderr
+
+
+def test_a_message_that_is_too_long_for_an_app_is_under_its_own_limit() -> None:
+    fix = MESSAGES["packet_too_large"].fix
+    app = {"user_id": "alice", "device_id": "phone", "client_id": "alice-phone", "formats": ["openscale"]}
+    assert "limits.app_message" in addressed(fix, app)
+    assert "--longest" in addressed(fix, app)
+    device = {"user_id": "alice", "device_id": "watch", "client_id": "alice-watch"}
+    assert "limits.max_packet" in addressed(fix, device)
