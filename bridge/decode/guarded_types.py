@@ -60,7 +60,7 @@ def _is_text(read: bytes, pause: Callable[[], None]) -> bool:
 
 def _stretches(read: bytes, pause: Callable[[], None]) -> Iterator[bytes]:
     """In lower case, and so that no word lies across an end."""
-    overlap = max(len(word) for word, _ in _words()) - 1
+    overlap = _overlap()
     for start in range(0, len(read), STRETCH):
         if start:
             pause()
@@ -87,3 +87,8 @@ def _words() -> tuple[tuple[bytes, str], ...]:
         for name in names
         if not any(other in name for other in names if other != name)
     )
+
+
+@cache
+def _overlap() -> int:
+    return max(len(word) for word, _ in _words()) - 1

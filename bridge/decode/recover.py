@@ -7,6 +7,7 @@ and their number is bounded.
 
 import re
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from bridge.decode.exact_json import InexactError, read
@@ -20,9 +21,16 @@ _BATCH_FIRST = re.compile(rb"[ \t\r\n]*+\{[ \t\r\n]*+" + _BATCH, re.DOTALL)
 _BATCH_LAST = re.compile(rb",[ \t\r\n]*+" + _BATCH + rb"[ \t\r\n]*+\}[ \t\r\n]*+\Z", re.DOTALL)
 _NEAR = 2048
 
-_FLAT = re.compile(rb'(?:[^"\[\]{}]++|' + _TEXT + rb"|)*+", re.DOTALL)
+_FLAT = rb'(?:[^"\[\]{}]++|' + _TEXT + rb"|)*+"
+_SHALLOW = rb'(?:[^"\[\]{}]++|' + _TEXT + rb"|[\[{]" + _FLAT + rb"[\]}]|)*+"
+# Where nothing else matches the last two do, so that a search is always over where it began.
+_BRACKET = rb"(?:([\[{])|([\]}])|(.)|\Z)"
+_NEXT = re.compile(_FLAT + _BRACKET, re.DOTALL)
+"""What comes up to the next bracket, and that: the group says whether it opens, closes or is none."""
+_NEXT_OF_DEEP = re.compile(_SHALLOW + _BRACKET, re.DOTALL)
+"""The same past pairs of brackets with no others in them, of which there may be many: the samples of a series."""
+_OPENS, _CLOSES = 1, 2
 _OPENING = frozenset({b"[", b"{"})
-_CLOSING = frozenset({b"]", b"}"})
 
 #: Steps through levels that are too deep, for one delivery.
 MOST_STEPS = 65_536
@@ -57,20 +65,17 @@ def take_apart(payload: bytes, levels: int, most: int) -> Parts:
 
 def nests_deeper(payload: bytes, levels: int) -> bool:
     """Whether brackets open more levels than these somewhere; looks at the first MOST_STEPS brackets."""
-    at = depth = 0
-    for _ in range(MOST_STEPS):
-        found = _FLAT.match(payload, at)
-        at = at if found is None else found.end()
-        mark = payload[at : at + 1]
-        if mark in _OPENING:
+    depth = 0
+    for found in islice(_NEXT.finditer(payload), MOST_STEPS):
+        mark = found.lastindex
+        if mark == _OPENS:
             depth += 1
-        elif mark in _CLOSING:
+            if depth > levels:
+                return True
+        elif mark == _CLOSES:
             depth -= 1
         else:
-            return False
-        if depth > levels:
-            return True
-        at += 1
+            break
     return False
 
 
@@ -85,13 +90,13 @@ def batch_of(payload: bytes) -> str | None:
 
 
 @lru_cache(maxsize=8)
-def _patterns(levels: int) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-    """One value without more than this many levels; and anything within brackets without more than these."""
-    inside = rb'(?:[^"\[\]{}]++|' + _TEXT + rb"|)*+"
+def _pattern(levels: int) -> re.Pattern[bytes]:
+    """One value without more than this many levels."""
+    inside = _FLAT
     for _ in range(levels - 1):
         inside = rb'(?:[^"\[\]{}]++|' + _TEXT + rb"|[\[{]" + inside + rb"[\]}]|)*+"
     value = rb"(?:[\[{]" + inside + rb"[\]}]|" + _TEXT + rb'|[^"\[\]{},]++)'
-    return re.compile(value, re.DOTALL), re.compile(inside, re.DOTALL)
+    return re.compile(value, re.DOTALL)
 
 
 class _Taking:
@@ -99,7 +104,7 @@ class _Taking:
 
     def __init__(self, payload: bytes, levels: int, most: int) -> None:
         self._payload = payload
-        self._value, self._inside = _patterns(levels)
+        self._value = _pattern(levels)
         self._most = most
         self._steps = MOST_STEPS
         self._at = 0
@@ -184,18 +189,15 @@ class _Taking:
     def _end_of_deep(self, at: int) -> int:
         """The end of a value that nests too deep, level by level."""
         depth = 0
-        while self._steps:
+        for found in islice(_NEXT_OF_DEEP.finditer(self._payload, at), self._steps):
             self._steps -= 1
-            mark = self._payload[at : at + 1]
-            if mark in _OPENING:
+            mark = found.lastindex
+            if mark == _OPENS:
                 depth += 1
-            elif mark in _CLOSING:
+            elif mark == _CLOSES:
                 depth -= 1
+                if depth == 0:
+                    return found.end()
             else:
-                raise LostError
-            at += 1
-            if depth == 0:
-                return at
-            found = self._inside.match(self._payload, at)
-            at = at if found is None else found.end()
+                break
         raise LostError

@@ -11,6 +11,7 @@ from enum import StrEnum
 from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.principal import EVERY_PROVIDER, Principal, Role
 from healthsync_mqtt.topics.grammar import (
+    FILTER_MAX,
     TOPIC_MAX_BYTES,
     Template,
     TopicError,
@@ -94,7 +95,7 @@ class AccessRules:
                 "$ topics are refused; shared subscriptions are for MQTT 5 and events alone",
             )
         if len(topic_filter) > TOPIC_MAX_BYTES:
-            return _deny(AccessGround.unknown_topic, None, f"no declared topic is longer than {TOPIC_MAX_BYTES} bytes")
+            return _too_long()
         try:
             levels = validate_filter(topic_filter).split("/")
         except TopicError as error:
@@ -146,6 +147,8 @@ class AccessRules:
 
         Events alone are divided: a shared filter reaches canonical topics and nothing else.
         """
+        if len(topic_filter) > FILTER_MAX:
+            return _too_long()
         try:
             shared = shared_filter(topic_filter)
         except TopicError as error:
@@ -175,6 +178,11 @@ def _allow(channel: Channel | None, rule: str) -> AccessDecision:
 
 def _deny(ground: AccessGround, channel: Channel | None, rule: str) -> AccessDecision:
     return AccessDecision(False, ground, channel, rule)
+
+
+def _too_long() -> AccessDecision:
+    """Of a filter that is refused unread: a client may send very long ones, and many of them."""
+    return _deny(AccessGround.unknown_topic, None, f"no declared topic is longer than {TOPIC_MAX_BYTES} bytes")
 
 
 _NOTHING: frozenset[str] = frozenset()

@@ -12,6 +12,8 @@ from healthsync_mqtt.errors import InputError
 ID_MAX = 64
 TOPIC_MAX_BYTES = 256
 """The longest declared topic, prefix included."""
+FILTER_MAX = TOPIC_MAX_BYTES + len("$share/") + ID_MAX + len("/")
+"""The longest filter that reaches a declared topic, in characters: a shared one."""
 TOPIC_MAX_LEVELS = 8
 """The deepest declared topic, counted after the prefix."""
 VARIABLES = ("user", "device", "provider", "type", "kind", "bridge", "client", "format")

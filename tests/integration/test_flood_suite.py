@@ -29,7 +29,7 @@ def flooded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service,
 
 
 @pytest.mark.parametrize("kind", ["pingreq", "puback", "pubrec", "subscribe", "stranger-web-empty-frames", "web-pings",
-                                  "v5-properties", "v5-auth", "v5-aliases"])  # fmt: skip
+                                  "v5-subscribe-long", "v5-properties", "v5-auth", "v5-aliases"])  # fmt: skip
 @pytest.mark.parametrize("connections", [1, 10])
 def test_a_bystander_goes_on_and_who_is_revoked_is_gone(
     flooded: tuple[Service, list[Login]], kind: str, connections: int
@@ -38,8 +38,8 @@ def test_a_bystander_goes_on_and_who_is_revoked_is_gone(
 
 
 @pytest.mark.parametrize(
-    "kind", ["bad-events", "bad-events-gzip", "bad-events-new", "oversized-events", "not-allowed", "reconnects",
-             "status-large", "status-replays", "unreleased", "wills", "second-connect", "web-fragments",
+    "kind", ["bad-events", "bad-events-gzip", "bad-events-new", "deep-events", "oversized-events", "not-allowed",
+             "reconnects", "status-large", "status-replays", "unreleased", "wills", "second-connect", "web-fragments",
              "stranger-bad-tokens", "stranger-oversized-connect", "stranger-half-handshakes", "stranger-upgrades"]
 )  # fmt: skip
 def test_refused_and_broken_things_of_ten(flooded: tuple[Service, list[Login]], kind: str) -> None:

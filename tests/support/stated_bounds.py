@@ -47,6 +47,7 @@ STATED: Final[dict[str, str]] = {
     "title": "healthsync_mqtt.identity.people.names:TITLE_MAX",
     "topic.bytes": "healthsync_mqtt.topics.grammar:TOPIC_MAX_BYTES",
     "topic.levels": "healthsync_mqtt.topics.grammar:TOPIC_MAX_LEVELS",
+    "filter": "healthsync_mqtt.topics.grammar:FILTER_MAX",
     "enrolment.tries": "healthsync_mqtt.identity.login.enrolment:MAX_TRIES",
     "introductions": "healthsync_mqtt.broker.embedded.introductions:MOST",
     "introduction_s": "healthsync_mqtt.broker.embedded.introductions:WITHIN_S",

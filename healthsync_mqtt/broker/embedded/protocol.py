@@ -61,6 +61,7 @@ from healthsync_mqtt.mqtt.replies import DONE, QOS2, Reply, Said, of_refusal, of
 from healthsync_mqtt.telemetry.spans import LONGEST as LONGEST_TRACEPARENT
 from healthsync_mqtt.telemetry.spans import PROPERTY as TRACEPARENT
 from healthsync_mqtt.topics.access import AccessDecision
+from healthsync_mqtt.topics.grammar import FILTER_MAX
 
 if TYPE_CHECKING:
     from healthsync_mqtt.model.origin import Origin
@@ -423,12 +424,13 @@ class Protocol:
         return ReasonCode.SUCCESS if known or not self.five else ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
 
     def _listen(self, packet: Subscribe | Unsubscribe) -> int:
-        filters = packet.filters if isinstance(packet, Unsubscribe) else (each for each, _ in packet.filters)
-        if any(map(_MISPLACED.search, filters)):
+        names = packet.filters if isinstance(packet, Unsubscribe) else [each for each, _ in packet.filters]
+        # What is longer is refused, or was never granted: how it goes on is looked at by nobody.
+        if any(_MISPLACED.search(each, 0, FILTER_MAX) for each in names):
             self._end("misplaced_wildcard", violation=True)
         else:
             self._actions.append(Listen(packet))
-        return _CONTROL + _FILTER * len(packet.filters)
+        return _CONTROL + sum(_FILTER + (len(each) >> _BYTES) for each in names)
 
     def _ping(self, _packet: Pingreq) -> int:
         self._actions.append(Send(Pingresp()))

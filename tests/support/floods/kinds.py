@@ -73,6 +73,11 @@ def _bad_events(name: str = "b") -> bytes:
     return json.dumps(events).encode()
 
 
+def _deep_events() -> bytes:
+    """One that is refused after each of its levels was looked at."""
+    return b"[" * 8_000 + b"]" * 8_000
+
+
 def _bad_events_new(login: Login) -> bytes:
     """More different refusals than are kept of one device, so that each is a row, and an older one goes for it."""
     topic = login.topic.encode()
@@ -205,6 +210,12 @@ def _renewals(login: Login) -> bytes:
     return _filled(v5.encode(Auth(0x19, _METHOD | secret)))
 
 
+def _long_filters(before: str = "") -> Subscribe:
+    """As many filters of the longest that there can be as fit into a packet; no declared topic is so long."""
+    most, longest = LimitSettings().max_packet, f"{before}{'a/' * 32_700}"[:65_530]
+    return Subscribe(1, ((longest, 1),) * (most // (len(longest) + 3)))
+
+
 FILTERS = tuple((f"users/u{number}/devices/d/receipts", 1) for number in range(64))
 
 KINDS: tuple[Kind, ...] = (
@@ -214,6 +225,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="pubrel", block=_packet(encode(Pubrel(7)))),
     Kind(name="pubcomp", block=_packet(encode(Pubcomp(7)))),
     Kind(name="subscribe", block=_packet(encode(Subscribe(1, FILTERS)))),
+    Kind(name="subscribe-long", block=lambda _: encode(_long_filters())),
     Kind(name="unsubscribe", block=_packet(encode(Unsubscribe(1, tuple(name for name, _ in FILTERS))))),
     Kind(name="events", block=_events),
     Kind(name="events-batches-gzip", block=_batches),
@@ -221,6 +233,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="bad-events", block=_message(_own, _bad_events(), 1)),
     Kind(name="bad-events-gzip", block=_message(_own, gzip.compress(_bad_events()), 1)),
     Kind(name="bad-events-new", block=_bad_events_new),
+    Kind(name="deep-events", block=_message(_own, _deep_events(), 1)),
     Kind(name="status", block=_message(_status, b"x" * 100)),
     Kind(name="status-large", block=_large_status),
     Kind(name="status-replays", block=_replays),
@@ -245,6 +258,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="v5-auth", block=_renewals, version=5),
     Kind(name="v5-pubrec-refusals", block=_packet(v5.encode(Pubrec(7, 0x97, _MANY))), version=5),
     Kind(name="v5-subscribe", block=_packet(v5.encode(Subscribe(1, FILTERS, _MANY))), version=5),
+    Kind(name="v5-subscribe-long", block=lambda _: v5.encode(_long_filters("$share/g/")), version=5),
     Kind(name="v5-not-allowed", block=_message5(lambda _: b"users/other/events", _MANY, 1), version=5),
     Kind(name="stranger-pingreq", block=_packet(encode(Pingreq())), login=False),
     Kind(name="oversized-events", block=lambda login: _oversized(login, 1)),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.topics import access, grammar
 from healthsync_mqtt.topics.access import AccessGround, AccessRules
 from healthsync_mqtt.topics.grammar import is_id, matches
 from healthsync_mqtt.topics.registry import TopicRegistry
@@ -420,6 +421,17 @@ def test_any_text_gets_a_decision_and_only_declared_topics_are_granted(
     assert published.rule
     if RULES.may_subscribe(principal, text).allowed:
         assert any(matches(text, name) for name in TOPICS) or REGISTRY.parse(text)
+
+
+@pytest.mark.parametrize("before", ["", "$share/g/", "$share/"])
+def test_a_filter_longer_than_any_that_reaches_a_topic_is_refused_unread(
+    before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty-two of 64 KiB, level by level, were 70 ms of one packet."""
+    for module in (grammar, access):
+        monkeypatch.setattr(module, "validate_filter", lambda _: pytest.fail("it was read"))
+    decision = RULES.may_listen(WATCH, before + "a/" * 32_000)
+    assert (decision.allowed, decision.reason) == (False, AccessGround.unknown_topic)
 
 
 # The attacks of pattern text in ids, and of one user on another.

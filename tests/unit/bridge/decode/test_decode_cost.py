@@ -12,6 +12,8 @@ from bridge.decode.delivery import MOST_PASSES, PIECEWISE, QUICK, QUICK_IF_BAD, 
 from bridge.decode.exact_json import MOST_EXPLAINED
 from bridge.decode.recover import MOST_STEPS, LostError, take_apart
 from healthsync_mqtt.model.event import REFUSAL_WORK
+from healthsync_mqtt.model.reasons import Reason
+from tests.support.steps import calls
 from tests.unit.bridge.decode.examples import NOW_US, ORIGIN, event, payload, read
 
 GOOD = payload(event(id="good"))
@@ -55,6 +57,28 @@ def test_the_dearest_payloads_are_read_few_times(data: bytes, times: int):
     got = decode(data, ORIGIN, NOW_US)
     assert got.events == []
     assert got.cost <= times * got.size
+
+
+SAMPLES = ",".join(f"[{n},72]" for n in range(9_999))
+LARGE_EVENTS = {
+    "levels that do not close": b"[" * 16_000,
+    "levels that close": b"[" * 8_000 + b"]" * 8_000,
+    "levels of objects": b'{"events":' * 1_600,
+    "levels beside texts": b'[{"a":' * 2_500 + b'"\\"]"' + b"}]" * 2_500,
+    "the last sample out of range": GOOD.replace(b'"bpm":72', f'"samples":[{SAMPLES},[9999,900]]'.encode()),
+    "the first sample is no number": GOOD.replace(b'"bpm":72', f'"samples":[["a",1],{SAMPLES}]'.encode()),
+}
+
+
+@pytest.mark.parametrize("name", LARGE_EVENTS)
+def test_refusing_one_event_is_no_call_for_each_of_its_brackets_or_samples(name: str):
+    """A call takes as long as reading twenty bytes: with one for each, 16 KB of brackets were 20 ms of the loop."""
+    data = LARGE_EVENTS[name]
+    read(data)  # what is made once is made
+    made = calls(lambda: read(data))
+    assert made < 1_000 + len(data) // 20, made
+    (refused,) = read(data).rejections
+    assert refused.reason in {Reason.TOO_DEEP, Reason.OUT_OF_RANGE, Reason.WRONG_TYPE}
 
 
 def test_the_size_is_that_of_what_unfolds():

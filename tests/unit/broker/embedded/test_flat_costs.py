@@ -1,37 +1,15 @@
 """What one client costs does not grow with how many others there are: counted in calls, not in time."""
 
-import gc
-import sys
 from collections.abc import Callable
 from dataclasses import replace
-from types import FrameType
-from typing import Any
 
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.model.principal import Principal, Role
+from tests.support.steps import calls
 from tests.unit.broker.embedded.sessions.test_sessions import APP, RULES, FakeLink
-
-
-def calls(work: Callable[[], object]) -> int:
-    """Calls of functions, built-in ones too, that ``work`` makes."""
-    made = 0
-
-    def count(_frame: FrameType, event: str, _argument: Any) -> None:
-        nonlocal made
-        made += event in {"call", "c_call"}
-
-    gc.collect()  # what others left behind is not ended at our cost
-    gc.disable()
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-        gc.enable()
-    return made
 
 
 def device(n: int) -> Principal:

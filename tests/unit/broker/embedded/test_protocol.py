@@ -313,6 +313,17 @@ def test_a_wildcard_that_is_not_alone_in_its_level_ends_the_connection(topic_fil
         assert handle(made(ConnectionState.OPEN), packet) == [EndConnection("misplaced_wildcard", violation=True)]
 
 
+def test_filters_longer_than_any_that_reaches_a_topic_are_charged_by_their_bytes_and_not_read_to_the_end() -> None:
+    """Fifteen of them fill a packet: looking for wildcards in all of it was 17 ms, charged as two."""
+    longest = "a/" * 32_767
+    for packet in (Subscribe(1, ((f"{longest}+x", 1),) * 15), Unsubscribe(1, (f"{longest}#/",) * 15)):
+        protocol = made(ConnectionState.OPEN)
+        assert handle(protocol, packet) == [Listen(packet)]
+        assert protocol.spent >= 15 * len(longest) // 32
+    within = "a/" * 160
+    assert kinds(handle(made(ConnectionState.OPEN), Subscribe(1, ((f"{within}+x", 1),)))) == [EndConnection]
+
+
 @pytest.mark.parametrize("topic_filter", ["+", "#", "a/+", "a/+/b", "+/+/#", "/+", "/#", "+/", "$share/g/#"])
 def test_wildcards_in_their_places_are_listened_to(topic_filter: str) -> None:
     packet = Subscribe(1, ((topic_filter, 1),))
