@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
+from healthsync_mqtt.broker.embedded.limits.heaviest import Heaviest
 
 
 class Retained(NamedTuple):
@@ -56,6 +57,7 @@ class RetainedMessages:
         #: topics and bytes by owner
         self._owned: dict[str, dict[str, int]] = {}
         self._held: dict[str, int] = {}
+        self._heaviest: Heaviest[str] = Heaviest(budget.each)
         #: messages that were not kept, or not kept any longer, for lack of room
         self.dropped = 0
 
@@ -78,6 +80,7 @@ class RetainedMessages:
                 return False
         self._budget.take(size)
         self._held[owner] = held + size
+        self._heaviest.moved(owner, held, held + size)
         self._owned.setdefault(owner, {})[message.topic] = size
         self._by_topic[message.topic] = message
         level = self._root
@@ -93,7 +96,9 @@ class RetainedMessages:
             return
         owner, size = self._owner(topic), message.size
         self._budget.give_back(size)
-        self._held[owner] -= size
+        held = self._held[owner]
+        self._held[owner] = held - size
+        self._heaviest.moved(owner, held, held - size)
         del self._owned[owner][topic]
         if not self._owned[owner]:
             del self._held[owner], self._owned[owner]
@@ -110,9 +115,9 @@ class RetainedMessages:
 
     def _relieve(self, size: int) -> bool:
         """Take half from the owner of most, oldest topics first; False when nobody holds more than ``size``."""
-        owner = max(self._held, key=self._held.__getitem__, default="")
-        most = self._held.get(owner, 0)
-        if most <= size:
+        owner = self._heaviest.find(self._held.__getitem__)
+        most = 0 if owner is None else self._held[owner]
+        if owner is None or most <= size:
             return False
         for topic in list(self._owned[owner]):
             self.clear(topic)

@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 
 from healthsync_mqtt.broker.embedded.dialect import THREE, Dialect
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
+from healthsync_mqtt.broker.embedded.limits.heaviest import Heaviest
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.embedded.sessions.port import Keep, KeepNothing, KeptSession, OwedMessage, subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
@@ -130,8 +131,11 @@ class Session:
         kept: KeptSession | None = None,
         most_expiry_s: float = 604_800.0,
         now: Callable[[], float] = lambda: 0.0,
+        heaviest: "Heaviest[Session] | None" = None,
     ) -> None:
         """``keep`` is told what has to outlast the process; ``kept`` is what an earlier one left of this session.
+
+        ``heaviest`` is told how much it holds, beside the others of the ``budget``.
 
         ``now`` is the running time by which messages expire.
         """
@@ -154,6 +158,7 @@ class Session:
         self._window = self._most_window = window
         self._queue_limit = queue_limit
         self._budget = budget
+        self._heaviest = Heaviest(budget.each) if heaviest is None else heaviest
         self._retained = retained
         self._replays: dict[str, _Replay] = {}
         self._queue: deque[QueuedMessage] = deque()
@@ -208,13 +213,17 @@ class Session:
         A canonical message is never refused for its number or size: it was fed because there was ``room``, and the
         position in the log has moved on.
         """
-        if (message.qos == 0 and not self.connected) or (
-            message.after < 0 and (self.full or not self._budget.fits(self.held_bytes, message.size))
-        ):
+        if not self.takes(message) or (message.after < 0 and not self._budget.room(message.size)):
             self.dropped += 1
             return False
         self._enqueue(message)
         return True
+
+    def takes(self, message: Message) -> bool:
+        """Whether it would be queued if all sessions together had room for it."""
+        if message.qos == 0 and not self.connected:
+            return False
+        return message.after >= 0 or not (self.full or self.held_bytes + message.size > self._budget.each)
 
     def replay(self, topic_filter: str, topics: Sequence[str], granted: GrantedQos, newest: int) -> None:
         """Send what is retained on these topics once there is room, one replay a filter at a time.
@@ -391,8 +400,7 @@ class Session:
 
     def forget(self) -> None:
         """Drop everything that is queued or in flight (a clean session, a revoked identity)."""
-        self._budget.give_back(self.held_bytes)
-        self.held_bytes = 0
+        self._holds(-self.held_bytes)
         self._queue.clear()
         self._inflight.clear()
         self._again.clear()
@@ -431,8 +439,7 @@ class Session:
                 self._inflight[owed.packet_id] = Outgoing(message, step, no)
             else:
                 self._queue.append(QueuedMessage(message, no))
-            self.held_bytes += message.size
-            self._budget.take(message.size)
+            self._holds(message.size)
             self._last_no = max(self._last_no, no)
         self._last_id = max(self._inflight, default=0)
 
@@ -442,9 +449,14 @@ class Session:
             no = self._last_no = self._last_no + 1
             self._store.owed(self.no, no, _owed(message))
         self._queue.append(QueuedMessage(message, no))
-        size = message.size
-        self.held_bytes += size
-        self._budget.take(size)
+        self._holds(message.size)
+
+    def _holds(self, more: int) -> None:
+        """So many bytes more, or fewer, wait."""
+        before = self.held_bytes
+        self.held_bytes = now = before + more
+        self._budget.take(more)
+        self._heaviest.moved(self, before, now)
 
     def _move(self, packet_id: int, flight: Outgoing) -> None:
         """The message is in flight, at this step."""
@@ -467,9 +479,7 @@ class Session:
         self._give_back(flight.message, flight.no)
 
     def _give_back(self, message: Message, no: int) -> None:
-        size = message.size
-        self.held_bytes -= size
-        self._budget.give_back(size)
+        self._holds(-message.size)
         if no:
             self._store.owed(self.no, no, None)
         if message.share is not None:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from healthsync_mqtt.broker.embedded.dialect import JSON, THREE, Dialect
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
+from healthsync_mqtt.broker.embedded.limits.heaviest import Heaviest
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos, Subscriptions
 from healthsync_mqtt.broker.embedded.sessions.port import Keep, KeepNothing, KeptSession, KeptWill, subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained, RetainedMessages
@@ -52,6 +53,7 @@ class Sessions:
         self._wills: dict[int, KeptWill] = {}
         each = max(limits.session_bytes, limits.max_packet)
         self._budget = ByteBudget(limits.sessions_bytes, each)
+        self._heaviest: Heaviest[Session] = Heaviest(each)
         self.retained = RetainedMessages(
             ByteBudget(limits.retained_bytes, limits.retained_bytes),
             owner=rules.owner,
@@ -366,7 +368,7 @@ class Sessions:
 
     def give(self, session: Session, message: Message) -> None:
         """Queue a message for one session; it is sent soon, together with others."""
-        if not self._budget.room(message.size):
+        if not self._budget.room(message.size) and session.takes(message):
             self._relieve(session.held_bytes + message.size)
         if not session.offer(message):
             if session.dropped == 1:
@@ -376,7 +378,7 @@ class Sessions:
 
     def _relieve(self, size: int) -> None:
         """All sessions keep as much as they may: the one that keeps most gives way, if that is more than ``size``."""
-        heaviest = max(self._sessions.values(), key=lambda session: session.held_bytes, default=None)
+        heaviest = self._heaviest.find(lambda session: session.held_bytes)
         if heaviest is not None and heaviest.held_bytes > size:
             heaviest.shed()
             self._say("door.sessions_full", heaviest.client_id, bytes=self._budget.used)
@@ -434,6 +436,7 @@ class Sessions:
             kept=kept,
             most_expiry_s=self._limits.session_expiry_s,
             now=self.now,
+            heaviest=self._heaviest,
         )
 
     def _note_end(self, session: Session) -> None:
