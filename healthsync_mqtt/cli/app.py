@@ -1,5 +1,7 @@
 """healthsync app …"""
 
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,9 +34,10 @@ from healthsync_mqtt.cli.options import (
 from healthsync_mqtt.cli.secret_file import PasswordFile, SecretFile, handed_out
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.descriptions.people import described_app, told
-from healthsync_mqtt.errors import ConfigError, NotFoundError, Noun, UnknownNameError
-from healthsync_mqtt.formats.catalogue import ROOTS, declare
+from healthsync_mqtt.errors import ConfigError, HealthSyncError, NotFoundError, Noun, UnknownNameError
+from healthsync_mqtt.formats.catalogue import ROOTS, SHIPPED, declare
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.gateway import GATEWAY
 from healthsync_mqtt.identity.login.hook import hook_secret
@@ -91,6 +94,8 @@ def add(  # noqa: PLR0917  # an option each
         app_ = change.registry.apps.add(added, names, declared, hashed_password(password), now_us())
         change.note("app.added", user=user, device=name, formats=sorted(app_.formats))
     _hand_out(place, added, app_, password, password_file, as_json=json)
+    for late in _unknown_to_the_service(place.path, names):
+        output.say(f"The running service does not know the format {late} yet: stop it and start it again.")
 
 
 @app.command("rotate")
@@ -324,6 +329,18 @@ def _hand_out(
     output.facts(facts.items())
     once = "The password is not shown again. " if file is None else ""
     output.say(f"{once}Any client id will do. See docs/howto/ for the page of the app.")
+
+
+def _unknown_to_the_service(data: Path, names: list[str]) -> Iterator[str]:
+    """Formats that were declared after the service was started, which reads them then."""
+    try:
+        started_s = datetime.fromisoformat(ServiceFile.read(data).started_at).timestamp()
+    except (HealthSyncError, ValueError):
+        return
+    for name in names:
+        # Not when it was last written: a file may be brought here with the time of where it was.
+        if name not in SHIPPED and (data / "formats" / f"{name}.yaml").stat().st_ctime > started_s:
+            yield name
 
 
 def _entries(place: DataDirectory, device: Device, app_: AppRecord, password: str = "") -> dict[str, Any]:

@@ -1,13 +1,18 @@
 """What is declared with an app's login is checked when it is said: one that could never matter is a mistake."""
 
+import os
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from healthsync_mqtt.cli.advice import MESSAGES, addressed
+from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.formats.reading.amount import declarable_units
 from healthsync_mqtt.formats.xiaomi_scale import weight_of
 from healthsync_mqtt.model.catalogue import CATALOGUE
+from healthsync_mqtt.model.times import iso
 from tests.unit.cli.conftest import Run
 
 WRONG = [
@@ -66,6 +71,25 @@ def test_a_name_that_is_taken_says_how_its_noun_goes_on(run: Run, lines: Callabl
     lines("device", "add", "alice", "watch")
     assert "app rotate alice phone" in run("app", "add", "alice", "phone", "--format", "openscale").stderr
     assert "device token alice watch" in run("app", "add", "alice", "watch", "--format", "openscale").stderr
+
+
+@pytest.mark.usefixtures("alice")
+def test_a_format_that_the_running_service_does_not_know_yet_is_told(
+    run: Run, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapping = "summary: x\nrules: [{type: weight, time: {format: arrival}, value: {kg: {path: w, unit: kg}}}]\n"
+    (data / "formats").mkdir()
+    (data / "formats" / "fridge.yaml").write_text(mapping)
+    new = "does not know the format fridge yet"
+    add = ("app", "add", "alice", "--format", "fridge", "--format", "openscale")
+    assert new not in run(*add, "before").stderr  # nothing runs
+    for started_s, told in ((time.time() - 60, True), (time.time() + 60, False)):
+        here = ServiceFile(
+            pid=os.getpid(), mqtt="127.0.0.1:1", mqtts="127.0.0.1:2", wss="127.0.0.1:3", ca_file="", socket="",
+            started_at=iso(round(started_s * 1_000_000)), version="",
+        )  # fmt: skip
+        monkeypatch.setattr(ServiceFile, "read", lambda _, here=here: here)
+        assert (new in run(*add, f"phone-{told}").stderr) is told
 
 
 def test_a_message_that_is_too_long_for_an_app_is_under_its_own_limit() -> None:
