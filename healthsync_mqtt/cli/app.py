@@ -177,6 +177,7 @@ def show(user: User, name: Name, data: Data = DATA, json: Json = False) -> None:
         output.emit(shown)
         return
     facts = {key: value for key, value in shown.items() if key not in {"topics", "declared", "last_refusal"}}
+    facts["TLS"] = "on"
     facts["formats"] = ", ".join(shown["formats"])
     facts["online"] = whether_online(shown["online"])
     facts |= {f"topic {number}": topic for number, topic in enumerate(shown["topics"], 1)}

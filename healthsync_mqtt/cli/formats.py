@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import msgspec
 import typer
 
 from bridge.decode.delivery import decode
@@ -48,7 +49,7 @@ def show_format(name: Name, data: FreshData = DATA, json: Json = False) -> None:
     if json:
         output.emit(shown)
     else:
-        output.facts(shown.items())
+        output.facts((shown | {"roots": ", ".join(shown["roots"])}).items())
 
 
 @app.command("try")
@@ -90,6 +91,7 @@ def try_format(  # noqa: PLR0917  # an option each
         {"index": "PLACE", "type": "TYPE", "start_time": "START", "value": "VALUE", "reason": "REFUSED"}
         | {"field": "WHERE", "message": "WHY"},
         as_json=json,
+        shown={"value": lambda value: "" if value is None else msgspec.json.encode(value).decode()},
         empty="no event and no refusal: nothing in it is of health",
     )
 

@@ -1,5 +1,6 @@
 """What is declared with an app's login is checked when it is said: one that could never matter is a mistake."""
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -90,6 +91,21 @@ def test_a_format_that_the_running_service_does_not_know_yet_is_told(
         )  # fmt: skip
         monkeypatch.setattr(ServiceFile, "read", lambda _, here=here: here)
         assert (new in run(*add, f"phone-{told}").stderr) is told
+
+
+@pytest.mark.usefixtures("alice")
+def test_what_is_printed_once_is_shown_again_but_for_the_password(run: Run) -> None:
+    printed = run("app", "add", "alice", "phone", "--format", "openscale").stdout.splitlines()
+    shown = {line.partition(" ")[0]: line.split() for line in run("app", "show", "alice", "phone").stdout.splitlines()}
+    asked_for = [line.split() for line in printed if not line.startswith(("password", "topic"))]
+    assert [shown[words[0]] for words in asked_for] == asked_for
+
+
+def test_a_format_and_what_becomes_of_a_message_are_printed_as_they_are_written(run: Run, tmp_path: Path) -> None:
+    weighing = {"weight": 71.5, "weight_unit": "kg", "timestamp": "2026-05-03T07:41:22+02:00"}
+    (tmp_path / "one.json").write_text(json.dumps(weighing))
+    assert '{"kg":71.5}' in run("format", "try", "xiaomi_scale", str(tmp_path / "one.json")).stdout
+    assert "miscale, scale, tele" in run("format", "show", "xiaomi_scale").stdout
 
 
 def test_a_message_that_is_too_long_for_an_app_is_under_its_own_limit() -> None:
