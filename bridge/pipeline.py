@@ -45,6 +45,7 @@ from healthsync_mqtt.mqtt.message_room import MessageRoom, RoomPlace
 from healthsync_mqtt.storage.port import Item, Quarantined
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.telemetry.notices import Notices
 from healthsync_mqtt.telemetry.outage import Outage
 from healthsync_mqtt.topics.registry import TopicRegistry
 
@@ -131,6 +132,7 @@ class Pipeline:
         self._clock_us = clock_us
         self._loop = asyncio.get_running_loop()
         self._outage = Outage(log, "bridge.journal")
+        self._notices = Notices()
         self._keys = Outage(log, "bridge.keys")
         self._locked_out = LockedOut()
         self._departed = Departed()
@@ -447,8 +449,13 @@ class Pipeline:
         self._count_out(nothing)
         self._counters.failed += dropped
         self._counters.messages_failed += len(nothing) + len(undecoded)
-        if beyond:
-            log.warning("bridge.refusals_dropped", connections=len(beyond), messages=len(nothing) + len(undecoded))
+        if beyond and (left_out := self._notices.due("refusals_dropped", self._loop.time())) is not None:
+            log.warning(
+                "bridge.refusals_dropped",
+                connections=len(beyond),
+                messages=len(nothing) + len(undecoded),
+                left_out=left_out,
+            )
         return kept
 
     def _attempt(self) -> None:

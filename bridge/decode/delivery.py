@@ -16,9 +16,9 @@ from bridge.decode.exact_json import MOST_EXPLAINED, InexactError, explain, read
 from bridge.decode.first_sight import at_first_sight, batch_id
 from bridge.decode.fold import PIECE, FormatFold
 from bridge.decode.guarded_types import named_in
-from bridge.decode.gzip_payload import MAGIC, inflate, says_it_unfolds_to
+from bridge.decode.gzip_payload import MAGIC, beginning, inflate, says_it_unfolds_to
 from bridge.decode.read_event import has_ignored_value, only_type, read_envelope, read_event
-from bridge.decode.recover import LostError, Part, TooManyError, batch_of, nests_deeper, take_apart
+from bridge.decode.recover import NEAR, LostError, Part, TooManyError, batch_of, nests_deeper, take_apart
 from healthsync_mqtt.formats.catalogue import OWN
 from healthsync_mqtt.formats.port import NOTHING_TOLD, AppMessage, Format, Told
 from healthsync_mqtt.model.event import Decoded, Event, Rejection
@@ -112,7 +112,7 @@ def _taken(payload: bytes, way: _Way) -> Decoded:
     try:
         if size > limits.max_payload:
             too_large = RefusedError(Reason.TOO_LARGE, None, f"the payload is longer than {limits.max_payload} bytes")
-            return _refused(payload, too_large, batch_id(batch_of(payload), limits), size, size)
+            return _refused(payload, too_large, _named_batch(payload, way), size, size)
         if payload[:2] == MAGIC:
             content = inflate(payload, limits)
             size = len(content)
@@ -123,10 +123,19 @@ def _taken(payload: bytes, way: _Way) -> Decoded:
         return _Decoding(payload, content, way).decoded()
     except RefusedError as refusal:
         unfolded = min(limits.max_payload, limits.max_ratio * size) if refusal.code is Reason.DECOMPRESS_LIMIT else size
-        return _refused(payload, refusal, None, unfolded, unfolded)
+        return _refused(payload, refusal, _named_batch(payload, way), unfolded, unfolded)
     except Exception as error:  # noqa: BLE001  # no payload may stop the bridge, not even one that finds a defect
         defect = RefusedError(Reason.MALFORMED, None, f"cannot be read: {type(error).__name__}")
         return _refused(payload, defect, None, size, size)
+
+
+def _named_batch(payload: bytes, way: _Way) -> str | None:
+    """The batch id of a payload of which nothing else is read; of a packed one what its beginning says."""
+    if way.form is not OWN:
+        return None
+    packed = payload[:2] == MAGIC
+    named = batch_of(beginning(payload, NEAR), whole=False) if packed else batch_of(payload)
+    return batch_id(named, way.limits)
 
 
 def _folded(content: bytes, way: _Way) -> Decoded:

@@ -46,3 +46,11 @@ def inflate(payload: bytes, limits: Limits) -> bytes:
     if content.startswith(MAGIC):
         raise RefusedError(Reason.DECOMPRESS_LIMIT, None, "gzip inside gzip")
     return content
+
+
+def beginning(payload: bytes, most: int) -> bytes:
+    """The first bytes of what a gzip member holds, whatever becomes of the rest; of a damaged one perhaps none."""
+    try:
+        return zlib.decompressobj(_GZIP_ONLY).decompress(payload[: 2 * most], most)
+    except zlib.error:
+        return b""

@@ -19,7 +19,8 @@ _TEXT = rb'"(?:[^"\\]++|\\.|)*+"'
 _BATCH = rb'"batch"[ \t\r\n]*+:[ \t\r\n]*+(' + _TEXT + rb")"
 _BATCH_FIRST = re.compile(rb"[ \t\r\n]*+\{[ \t\r\n]*+" + _BATCH, re.DOTALL)
 _BATCH_LAST = re.compile(rb",[ \t\r\n]*+" + _BATCH + rb"[ \t\r\n]*+\}[ \t\r\n]*+\Z", re.DOTALL)
-_NEAR = 2048
+NEAR = 2048
+"""Bytes at the start and the end of a payload in which its batch id is looked for."""
 
 _FLAT = rb'(?:[^"\[\]{}]++|' + _TEXT + rb"|)*+"
 _SHALLOW = rb'(?:[^"\[\]{}]++|' + _TEXT + rb"|[\[{]" + _FLAT + rb"[\]}]|)*+"
@@ -79,9 +80,12 @@ def nests_deeper(payload: bytes, levels: int) -> bool:
     return False
 
 
-def batch_of(payload: bytes) -> str | None:
-    """The batch id that a payload names at its start or end, whatever is wrong with the rest."""
-    found = _BATCH_FIRST.match(payload[:_NEAR]) or _BATCH_LAST.search(payload[-_NEAR:])
+def batch_of(payload: bytes, *, whole: bool = True) -> str | None:
+    """The batch id that a payload names at its start or end, whatever is wrong with the rest.
+
+    Of one that is not ``whole`` the beginning is known alone.
+    """
+    found = _BATCH_FIRST.match(payload[:NEAR]) or (_BATCH_LAST.search(payload[-NEAR:]) if whole else None)
     try:
         text = read(found[1]) if found else None
     except InexactError:

@@ -35,6 +35,7 @@ from healthsync_mqtt.model.base64url import from_base64url
 from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.telemetry.notices import Notices
 
 log = get_logger("gateway")
 
@@ -49,6 +50,8 @@ second in which a revocation has to have its effect."""
 _MOST_KNOWN: Final = 20_000
 _SESSION: Final = "session"
 _BUSY_S: Final = 1.0
+_LINES: Final = 5
+"""Lines of log about refused logins of one address, for one reason, in ten seconds."""
 _NEWS: Final = 2
 """So often the registry is read again for who may be new."""
 
@@ -107,6 +110,7 @@ class Callers:
         #: by a keyed digest of the header: who it was good for a moment ago, and until when that is not asked again
         self._known: dict[bytes, tuple[Caller, float]] = {}
         self.refusals = HeldRefusals()
+        self._notices = Notices()
         #: all there were
         self.refused = 0
 
@@ -155,11 +159,17 @@ class Callers:
             except CrowdedError as error:
                 raise HttpError(503, "busy", error.detail, retry_after_s=_BUSY_S) from None
             except TokenError as error:
-                log.info("gateway.login_refused", client=name, reason=error.detail)
+                self._said(peer, name, error.detail)
                 self.refused += 1
                 await place.hold(self._guard.failed(peer, name, time.monotonic()))
                 raise self.refusal() from None
         self._guard.succeeded(peer, name)
+
+    def _said(self, peer: str, name: str, reason: str) -> None:
+        """A refused login in the log: some lines of an address in a while, as at the front door."""
+        left_out = self._notices.due(f"{network(peer)} {reason}", time.monotonic(), _LINES)
+        if left_out is not None:
+            log.info("gateway.login_refused", client=name, peer=peer, reason=reason, left_out=left_out)
 
     @staticmethod
     def refusal() -> HttpError:

@@ -139,8 +139,14 @@ class Quarantine:
 
     def purge(self, before_us: int, user: str | None, spare_due_us: int | None) -> None:
         """Take out what was last refused before a time, but for what is due."""
-        fetch(self._connection, _SQL["purge"], {"before": before_us, "user": user, "spare": spare_due_us})
-        self._held = None
+        wanted = {"before": before_us, "user": user, "spare": spare_due_us}
+        leaving = fetch(self._connection, _SQL["leaving"], wanted | {"row": ROW_COST})
+        if not leaving:
+            return
+        fetch(self._connection, _SQL["purge"], wanted)
+        if self._held is not None:  # else it is read when it is needed; that is a look at all rows, and not repeated
+            for sender, device, cost in leaving:
+                self._count((sender, device), -cost)
 
     def _load(self) -> None:
         self._held, self._users, self._total = {}, {}, 0

@@ -140,3 +140,25 @@ async def test_who_is_gone_and_left_nothing_is_not_remembered() -> None:
         assert (bench.counters.rejected, bench.counters.failed, len(rows(bench))) == (BATCH, 0, BATCH)
     finally:
         bench.close()
+
+
+async def test_who_leaves_refusals_behind_again_and_again_does_not_fill_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It was a line of each commit, for as long as a device cares to come and go."""
+    bench = Bench()
+    bob = bench.source()
+    try:
+        for round_ in range(4):
+            bench.log.gate.clear()
+            alice = bench.source()
+            bench.pipeline.submit([delivery(bob, round_, event(f"first-{round_}"), origin("bob"))])
+            for token in range(2 * MOST_REFUSED // BATCH):
+                bench.pipeline.submit([delivery(alice, token, bad(token))])
+            bench.pipeline.leave(alice)
+            bench.log.gate.set()
+            await bench.settle()
+        assert bench.counters.failed >= 4 * (MOST_REFUSED - BATCH)
+        assert [each.getMessage() for each in caplog.records].count("bridge.refusals_dropped") == 1
+    finally:
+        bench.close()

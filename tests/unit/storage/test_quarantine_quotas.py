@@ -10,6 +10,7 @@ from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.port import EventLog, LogReader, Quarantined
 from healthsync_mqtt.storage.quotas import ROW_COST, Quotas
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.quarantine import Quarantine
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.testing.log_items import NOW_US, rejected
 
@@ -115,3 +116,30 @@ def test_an_older_quarantine_is_brought_within_its_quota(tmp_path: Path) -> None
         log.stage([], [refused(99)], NOW_US)
         log.commit()
         assert held(reader) <= QUOTAS.device_bytes
+
+
+def test_what_senders_hold_is_not_counted_anew_after_each_look_for_old_refusals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is a look at all rows, 91 ms of the event loop with 300,000, and came with the next refusal."""
+    counted: list[None] = []
+    load = Quarantine._load
+    monkeypatch.setattr(Quarantine, "_load", lambda self: (counted.append(None), load(self)))
+    path = tmp_path / "events.db"
+    with SqliteEventLog.open(path, quotas=QUOTAS) as log, SqliteLogReader.open(path) as reader:
+        store = Opened(log, reader)
+        for hour in range(6):
+            flood(store, lambda n, hour=hour: refused(10 * hour + n)._replace(received_us=NOW_US + hour), 3)  # type: ignore[misc]
+            flood(store, lambda n, hour=hour: refused(10 * hour + n, "bob"), 2)  # type: ignore[misc]
+            log.purge_rejected(NOW_US + max(0, hour - 2), None if hour % 2 else "alice")
+            log.commit()
+            log.stage([], [refused(99, "carl")], NOW_US + 9)
+            log.commit()
+        found = {sender: cost for sender, cost in (log._quarantine._held or {}).items() if cost}
+        assert counted == [None]
+        assert set(found) == {(row.user, row.device) for row in reader.rejected(0, 999)}
+        for (user, device), cost in found.items():
+            assert cost == sum(
+                len(r.raw) + ROW_COST for r in reader.rejected(0, 999) if (r.user, r.device) == (user, device)
+            )
+        assert sum(found.values()) == log._quarantine._total == sum(log._quarantine._users.values())

@@ -16,6 +16,11 @@ UPDATE quarantine SET due_us = ?, last_us = ? WHERE no = ?
 DELETE FROM quarantine WHERE coalesce(last_us, received_us) < :before AND (:user IS NULL OR user = :user)
 AND coalesce(due_us > :spare, 1)
 
+-- name: leaving
+SELECT user, device, sum(length(raw)) + count(*) * :row FROM quarantine
+WHERE coalesce(last_us, received_us) < :before AND (:user IS NULL OR user = :user)
+AND coalesce(due_us > :spare, 1) GROUP BY user, device
+
 -- name: held
 SELECT user, device, sum(length(raw)) + count(*) * ? FROM quarantine GROUP BY user, device
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,22 @@ def test_a_bad_event_costs_its_neighbours_nothing(name: str, wrapper: bytes):
 def test_the_batch_id_is_told_whatever_is_wrong_with_the_rest(data: bytes):
     got = read(data)
     assert (got.batch, got.events, len(got.rejections)) == ("b", [], 1)
+
+
+LONG = b'{"batch":"b","events":[%b]}' % b",".join([GOOD] * 20_000)
+NOISE = b'{"batch":"b","events":["%b"]}' % random.Random(1).randbytes(20_000).hex().encode()
+
+
+@pytest.mark.parametrize("data", [
+    gzip.compress(LONG), gzip.compress(NOISE)[:-9], gzip.compress(NOISE) + b"more",
+    gzip.compress(b" " * 200_000 + LONG), gzip.compress(NOISE)[:-8] + bytes(8),
+    gzip.compress(random.Random(1).randbytes(1_100_000)),
+], ids=["more than may unfold", "cut", "something behind it", "late", "damaged", "no JSON"])  # fmt: skip
+def test_the_batch_id_of_a_packed_batch_is_told_where_its_beginning_has_it(data: bytes, request):
+    """A device that packs too large a batch was told of a refusal, and not of which batch."""
+    got = read(data)
+    assert (got.events, len(got.rejections)) == ([], 1)
+    assert got.batch == (None if request.node.callspec.id in {"late", "no JSON"} else "b")
 
 
 def test_a_batch_id_that_is_unclear_is_none():

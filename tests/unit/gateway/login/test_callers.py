@@ -1,6 +1,7 @@
 """Who is calling is known as of before the credentials were looked at: a revocation meanwhile is never missed."""
 
 import asyncio
+import logging
 import time
 from typing import Any, cast
 
@@ -94,6 +95,20 @@ async def test_a_wrong_secret_is_never_answered_sooner_than_it_is_held_back_for(
     for task in held:
         task.cancel()
     await asyncio.gather(*held, return_exceptions=True)
+
+
+async def test_refused_logins_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """One line each was some hundred a second, for as long as a stranger likes."""
+    caplog.set_level(logging.INFO, logger="healthsync")
+    limits = LimitSettings(failed_login_base_s=0.001, failed_login_max_s=0.001)
+    parts: Any = Directory(), Refusing(), None, AddressGuard(limits), None
+    callers = Callers(*parts, sessions=cast(Any, None))
+    for peer in ("192.0.2.1", "192.0.2.2"):
+        for number in range(20):
+            with pytest.raises(HttpError):
+                await callers.admitted(Proof(f"c{number}", f"c{number}", b"wrong", None), peer)
+    assert callers.refused == 40
+    assert [each.getMessage() for each in caplog.records].count("gateway.login_refused") == 10
 
 
 class Crowded:
