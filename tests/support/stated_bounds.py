@@ -33,6 +33,7 @@ STATED: Final[dict[str, str]] = {
     "rates.remembered": "healthsync_mqtt.broker.embedded.limits.rates:_REMEMBER",
     "wills": "healthsync_mqtt.broker.embedded.wills:MOST",
     "filters.packet": "healthsync_mqtt.mqtt.codec.fields:MAX_FILTERS",
+    "filters.waiting": "healthsync_mqtt.broker.embedded.connection:MOST_ASKED",
     "properties.repeated": "healthsync_mqtt.mqtt.codec.v5.properties:MAX_REPEATED",
     "token": "healthsync_mqtt.identity.login.tokens:MAX_TOKEN_CHARS",
     "token.life_s": "healthsync_mqtt.identity.keys.signing:MAX_TOKEN_LIFE_S",

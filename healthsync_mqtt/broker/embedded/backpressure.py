@@ -26,6 +26,8 @@ class Hold(Flag):
     JOURNAL = auto()
     #: the client does not read what it is sent; its acknowledgements of what it did read are behind this, too
     OUTBOX = auto()
+    #: too many of this client's requests for filters wait until they outlast a crash
+    FILTERS = auto()
     #: amqtt is behind
     ROUTER = auto()
     #: more messages than the device or its user may send

@@ -41,7 +41,7 @@ from healthsync_mqtt.model.delivery import DeliveryVerdict, Source
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.mqtt.ack_order import OtherAnswer
 from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, v5
-from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Suback, Unsuback
+from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Suback, Subscribe, Unsuback, Unsubscribe
 from healthsync_mqtt.mqtt.replies import DONE, Said
 from healthsync_mqtt.topics.grammar import is_id
 
@@ -58,6 +58,9 @@ _DEAR_MESSAGE = 256
 
 _LEFT_BEHIND = 1 << 18
 """So much of it is done for a client that is gone, some 260 refused events; then what else it brought is dropped."""
+
+MOST_ASKED = 100
+"""SUBSCRIBE and UNSUBSCRIBE of a client that wait for their answer, and so for a disk that may be slow, or full."""
 
 _PACKETS = 128
 """Packets that are made of bytes at once: they take more memory than the bytes."""
@@ -106,7 +109,7 @@ class Connection:
         self._incoming_messages: IncomingMessages | None = None
         self._out: list[bytes] = []
         self._fault: str | None = None
-        self._dear = self._left_behind = 0
+        self._dear = self._left_behind = self._asked = 0
         self._ended = self._lost = self._gone = False
         self.login: Login | None = None
         self.opened_us = time.time_ns() // 1000
@@ -317,8 +320,7 @@ class Connection:
                 case Relay() | Refuse():
                     self._carry(action)
                 case Listen():
-                    assert self.session is not None
-                    self._door.listen(self.session, action.asked, self._answer)
+                    self._listen(action.asked)
                 case Flush():
                     self.flush()
                 case Judge():
@@ -335,8 +337,18 @@ class Connection:
         if hold:
             self.reading.stop(hold)
 
+    def _listen(self, asked: Subscribe | Unsubscribe) -> None:
+        assert self.session is not None
+        self._asked += 1
+        self._door.listen(self.session, asked, self._answer)
+        if self._asked >= MOST_ASKED:
+            self.reading.stop(Hold.FILTERS)
+
     def _answer(self, packet: Suback | Unsuback) -> None:
         """What the client asked for is durable; it may be gone by now."""
+        self._asked -= 1
+        if Hold.FILTERS in self.reading.held and self._asked <= MOST_ASKED // 2:
+            self.reading.release(Hold.FILTERS)
         if self._protocol.state is ConnectionState.OPEN:
             self._out.append(self.dialect.packet(packet))
             self._write()

@@ -147,8 +147,9 @@ class SubscriptionRequests:
         codes = []
         for topic_filter in asked.filters:
             there = self._sessions.index.granted(session, topic_filter) is not None
-            self._sessions.unsubscribe(session, topic_filter)
-            self._feeder.leave(session, topic_filter)
+            if there:  # else nothing changes, and nothing is written
+                self._sessions.unsubscribe(session, topic_filter)
+                self._feeder.leave(session, topic_filter)
             codes.append(ReasonCode.SUCCESS if there else ReasonCode.NO_SUBSCRIPTION_EXISTED)
         return Unsuback(asked.packet_id, tuple(codes))
 

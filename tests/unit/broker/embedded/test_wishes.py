@@ -3,12 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import pytest
+
 from healthsync_mqtt.broker.embedded.ports import Wish
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
+from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.subscription_requests import SubscriptionRequests
 from healthsync_mqtt.config.sections import LimitSettings
-from healthsync_mqtt.mqtt.codec.packets import Property, Subscribe
+from healthsync_mqtt.mqtt.codec.packets import Property, Subscribe, Unsubscribe
 from healthsync_mqtt.telemetry.counters import Counters
 from tests.unit.broker.embedded.sessions.test_sessions import RULES, FakeLink, sessions
 
@@ -56,3 +59,27 @@ def test_user_properties_and_the_identifier_come_with_each_granted_filter_that_i
     assert [(each.packet_id, each.codes) for each in answers] == [(1, (1, 0x87, 0x87, 0))]
     subscription_requests.listen(FakeLink(all_).session, Subscribe(2, filters[:1]), answers.append)
     assert feeder.wishes[2:] == [Wish("users/alice/canonical/+", 1)]
+
+
+def test_giving_up_filters_that_are_not_there_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand of them in a packet were a thousand rows for the disk, with whatever names a client likes."""
+    all_, answers, written = sessions(), list[Any](), list[str]()
+    monkeypatch.setattr(all_.keep, "filter", lambda _no, name, _kept: written.append(name))
+    requests = SubscriptionRequests(
+        rules=RULES, limits=LimitSettings(), sessions=all_, embedded=cast("EmbeddedBroker", None),
+        feeder=cast("Any", Leaving()), counters=Counters(),
+    )  # fmt: skip
+    session = FakeLink(all_).session
+    all_.subscribe(session, "users/alice/devices/w/commands", GrantedQos.of(1))
+    written.clear()
+    asked = Unsubscribe(1, ("x" * 300, "users/alice/devices/w/commands", "users/bob/status"))
+    requests.listen(session, asked, answers.append)
+    assert written == ["users/alice/devices/w/commands"]
+    assert answers[0].codes == (0x11, 0, 0x11)
+
+
+class Leaving(Feeder):
+    """Is told of filters that are given up."""
+
+    def leave(self, session: Session, topic_filter: str) -> None:
+        """Nothing follows from it here."""
