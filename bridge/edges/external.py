@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from bridge.pipeline import Pipeline
 from bridge.stages.authorise import origin_of
-from healthsync_mqtt.broker.external.identities import CANARY_USERS, OWN
+from healthsync_mqtt.broker.external.canary_world import is_canary
 from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, DeliveryVerdict
 from healthsync_mqtt.model.origin import Origin
@@ -36,7 +36,6 @@ _REFUSED: Final = 0x80
 STRETCH: Final = 500
 """Messages that were held back and are handed on in one step of the loop: then pings, timers and commits come."""
 _BORN: Final = b"online"
-_CANARIES: Final = frozenset(each.client_id for each in OWN)
 _FOREIGN: Final = Origin("", None, None, "foreign")
 """Another bridge's user, a canary, or no events topic at all: acknowledged, and that is all."""
 
@@ -81,7 +80,7 @@ class Origins:
             tell(message)
         elif self._asked and (parsed := self._registry.parse(message.topic.decode("utf-8", "replace"))) is not None:
             channel, variables = parsed
-            if message.retain or variables.get("client") in _CANARIES:
+            if message.retain or is_canary(variables.get("client", "")):
                 return
             if answer := self._asked.get(channel.key):
                 answer(variables["client"], message.payload)
@@ -108,7 +107,7 @@ class Origins:
             self._warn("bridge.unknown_topic", topic)
             return _FOREIGN
         channel, variables = parsed
-        if variables["user"] in CANARY_USERS or not self._shard.owns(variables["user"]):
+        if is_canary(variables["user"]) or not self._shard.owns(variables["user"]):
             return _FOREIGN
         form = variables.get("format", OWN_FORM)
         if form not in FORMATS:

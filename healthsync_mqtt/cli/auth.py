@@ -35,9 +35,10 @@ def serve(
     Example: healthsync auth serve --rabbitmq http://127.0.0.1:15672
     """
     from healthsync_mqtt.broker.external import hook_server as service
+    from healthsync_mqtt.broker.external.canary_world import canaries
     from healthsync_mqtt.broker.external.emqx.eviction import EmqxEvictor
     from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
-    from healthsync_mqtt.broker.external.identities import ADMIN, OWN
+    from healthsync_mqtt.broker.external.identities import ADMIN
     from healthsync_mqtt.broker.external.management import Management
     from healthsync_mqtt.broker.external.rabbitmq.eviction import RabbitEvictor
     from healthsync_mqtt.broker.external.remembered_logins import RememberedLogins
@@ -61,7 +62,8 @@ def serve(
         raise UsageError("the hooks take passwords and speak plain HTTP: this machine only", hint=hint)
     store = CredentialStore(settings.paths.credentials)
     secret, _ = store.ensure(service.SECRET_CREDENTIAL)
-    for own in OWN:  # canaries of a newer version, too
+    bridge_ids = names(bridges) if bridges else [settings.bridge.id]
+    for own in canaries(bridge_ids):  # of a newer version, too
         store.ensure(own.client_id)
     evictors: list[service.Evictor] = []
     if rabbitmq:
@@ -74,7 +76,6 @@ def serve(
         directory = Directory(registry)
         logins = Logins.of(directory, TokenVerifier(keys), store)
         rules = AccessRules(TopicRegistry.load(settings.topics_file))
-        bridge_ids = names(bridges) if bridges else [settings.bridge.id]
         gate = Gatekeeper(
             directory=directory,
             logins=logins,

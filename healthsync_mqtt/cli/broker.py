@@ -100,13 +100,12 @@ def credentials(bridges: Bridges = None, data: FreshData = DATA, json: Json = Fa
     Example: healthsync broker credentials --bridges main,second
     """
     from healthsync_mqtt.broker.external.hook_server import SECRET_CREDENTIAL
-    from healthsync_mqtt.broker.external.identities import ADMIN, OWN, bridge_client_id
+    from healthsync_mqtt.broker.external.identities import ADMIN, own_principals
     from healthsync_mqtt.identity.login.credentials import CredentialStore
 
     settings = load_settings(data)
     store = CredentialStore(settings.paths.credentials)
-    wanted = [bridge_client_id(name) for name in _bridges(settings, bridges)]
-    for name in (*wanted, *(each.client_id for each in OWN), ADMIN, SECRET_CREDENTIAL):
+    for name in (*own_principals(_bridges(settings, bridges)), ADMIN, SECRET_CREDENTIAL):
         made = store.find(name) is None
         store.ensure(name)
         if json:
@@ -187,15 +186,16 @@ def check(data: FreshData = DATA, json: Json = False) -> None:
     Example: healthsync broker check
     """
     from healthsync_mqtt.broker.external.access import external_address
+    from healthsync_mqtt.broker.external.canary_world import COMMON
     from healthsync_mqtt.broker.external.promises import examine
     from healthsync_mqtt.identity.login.credentials import CredentialStore
     from healthsync_mqtt.topics.registry import TopicRegistry
 
     settings = load_settings(data)
     store = CredentialStore(settings.paths.credentials)
-    findings = asyncio.run(
-        examine(external_address(settings), store, TopicRegistry.load(settings.topics_file), settings.bridge.id)
-    )
+    topics = TopicRegistry.load(settings.topics_file)
+    # Not in the world of a bridge, which may be asking at this moment.
+    findings = asyncio.run(examine(external_address(settings), store, topics, settings.bridge.id, COMMON))
     shown: list[dict[str, Any]] = [
         {"check": each.name, "good": each.good, "message": each.message, "fix": each.fix} for each in findings
     ]

@@ -41,12 +41,12 @@ from healthsync_mqtt.identity.people.lookup import (
     user_of,
 )
 from healthsync_mqtt.identity.people.names import (
-    ERASED,
     check_id,
     checked_names,
     checked_title,
     checked_types,
     dump_names,
+    refuse_kept,
 )
 from healthsync_mqtt.identity.people.opening import open_tables
 from healthsync_mqtt.identity.people.passkeys import PasskeyBook
@@ -144,8 +144,7 @@ class Registry:
         """
         with self._tables.write():
             known = any_user(self._tables, user_id)
-            if user_id == ERASED:
-                raise ConflictError(f"the name {ERASED} is kept for users who were erased", hint="choose another name")
+            refuse_kept(user_id)
             if known is None:
                 self._tables.insert("users", {"id": user_id, "created_us": now_us})
             elif known.removed_us is None:

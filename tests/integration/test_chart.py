@@ -311,7 +311,7 @@ def test_another_number_of_bridges_moves_the_events_of_users(tmp_path: Path) -> 
     parts(2)
     assert stored("bridge-2") == ["two"]
     credentials = {path.name for path in (tmp_path / "bridge-2/credentials").iterdir()}
-    assert {"healthsync-bridge-bridge-2", "healthsync-canary-reader"} <= credentials
+    assert {"healthsync-bridge-bridge-2", "healthsync-canary-bridge-2-reader"} <= credentials
     store("bridge-2", "three", SECOND)
     parts(2)
     assert stored("data") == ["one", "two"], "nothing moves while the number is the same"

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.broker.external.canary import Canary, CrossingError
-from healthsync_mqtt.broker.external.identities import ADMIN, CANARY_A, CANARY_B
+from healthsync_mqtt.broker.external.canary_world import world_of
+from healthsync_mqtt.broker.external.identities import ADMIN, own_principals
 from healthsync_mqtt.broker.external.mosquitto.dynsec import CONTROL, role_name
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.mqtt.links.port import ClientLogin
@@ -27,13 +28,14 @@ from tests.support.patience import PATIENCE_S
 
 TOPICS = TopicRegistry.load()
 RULES = AccessRules(TOPICS)
-ROLE = role_name(CANARY_A.client_id)
+WORLD = world_of("main")
+ROLE = role_name(WORLD.intruder.client_id)
 
 
 def topic_of(key: str) -> str:
     """The channel's topic in the world of the canary that must not notice."""
-    user = str(CANARY_B.user)
-    ids = {"user": user, "bridge": user, "client": CANARY_B.client_id, "type": "heart_rate"}
+    user = str(WORLD.victim.user)
+    ids = {"user": user, "bridge": user, "client": WORLD.victim.client_id, "type": "heart_rate"}
     return TOPICS.build(key, **{name: ids.get(name, "probe") for name in TOPICS[key].template.variables})
 
 
@@ -47,7 +49,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 async def fly(broker: Mosquitto) -> list[str]:
     """What could be crossed."""
     try:
-        await Canary(broker.address, lambda name: broker.store.need(name, ""), broker.topics).fly()
+        await Canary(broker.address, lambda name: broker.store.need(name, ""), broker.topics, WORLD).fly()
     except CrossingError as error:
         return error.crossings
     return []
@@ -69,7 +71,7 @@ async def test_every_channel_that_is_open_to_a_stranger_is_named(broker: Mosquit
     topic = topic_of(key)
     reading = (("subscribeLiteral", topic), ("publishClientReceive", topic))
     writing = (("publishClientSend", topic),)
-    assert not RULES.may_subscribe(CANARY_A, topic).allowed
+    assert not RULES.may_subscribe(WORLD.intruder, topic).allowed
     if key != "enroll_request":  # nobody publishes there where a broker decides
         await command(broker, "addRoleACL", *reading)
         assert await fly(broker) == [f"a client can read {topic}"]
@@ -94,9 +96,7 @@ async def bridge_ends(broker: Mosquitto) -> str:
 @pytest.mark.real_server
 async def test_a_mosquitto_without_rules_ends_the_bridge(tmp_path: Path) -> None:
     broker = Mosquitto(tmp_path, canary=True, host="127.0.0.1", tls=False)
-    for name in ("perch", "reader", "cloud"):
-        broker.store.ensure(f"healthsync-canary-{name}")
-    for name in ("healthsync-canary-a-probe", "healthsync-canary-b-probe", "healthsync-bridge-main"):
+    for name in own_principals(["main"]):
         broker.store.ensure(name)
     config = tmp_path / "open.conf"
     config.write_text(f"listener {broker.port} 127.0.0.1\nallow_anonymous true\n")

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from healthsync_mqtt.broker.external.canary_world import COMMON, world_of
 from healthsync_mqtt.broker.external.identities import ADMIN
+from healthsync_mqtt.broker.external.mosquitto.dynsec import role_name
 from healthsync_mqtt.broker.external.promises import examine
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.mqtt.codec.packets import Will
@@ -261,8 +263,15 @@ async def test_provisioning_twice_says_nothing_the_second_time(broker: Mosquitto
     await bob.publish("users/bob/devices/watch/status", b"not thrown out")
 
 
+async def test_runs_of_provisioning_at_once_do_not_end_each_other(broker: Mosquitto) -> None:
+    """As with --watch on several machines: each has its own answers, on its own connection."""
+    await broker.provision()
+    done = await asyncio.gather(*(broker.provision() for _ in range(4)))
+    assert [dict(each.commands) for each in done] == [{}] * 4
+
+
 async def test_what_the_broker_can_promise(broker: Mosquitto) -> None:
-    findings = await examine(broker.address, broker.store, broker.topics, "main")
+    findings = await examine(broker.address, broker.store, broker.topics, "main", COMMON)
     assert {each.name: each.good for each in findings} == {
         "mqtt5": True,
         "redelivery": True,
@@ -288,7 +297,9 @@ async def test_the_bridge_stops_when_the_rules_can_be_crossed(broker: Mosquitto,
 
 async def _allow_everything(broker: Mosquitto) -> None:
     loose = [{"acltype": kind, "topic": "#", "priority": 0, "allow": True} for kind in ("subscribePattern", "publishClientReceive")]  # noqa: E501  # fmt: skip
-    commands = [{"command": "addRoleACL", "rolename": "healthsync:healthsync-canary-a-probe"} | acl for acl in loose]
+    commands = [
+        {"command": "addRoleACL", "rolename": role_name(world_of("main").intruder.client_id)} | acl for acl in loose
+    ]
     async with talk(broker.address) as admin:
         password = broker.store.need(ADMIN, "")
         await admin.login(ClientLogin(client_id="loose", username=ADMIN, password=password))

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pytest
 
-from healthsync_mqtt.broker.external.identities import OWN, bridge_client_id
+from healthsync_mqtt.broker.external.identities import own_principals
 from tests.support import child
 from tests.support.fetched import BUILDS, LONG_BUILD, cargo_crate, go_module, kept
 from tests.support.mosquitto import Mosquitto, free_port
@@ -38,7 +38,7 @@ class BuiltBroker(Mosquitto):
     def __init__(self, root: Path, program: Path, **external: Any) -> None:
         super().__init__(root, host="127.0.0.1", tls=False, **external)
         self._program = program
-        for client_id in (*(each.client_id for each in OWN), bridge_client_id(self.settings.bridge.id)):
+        for client_id in own_principals([self.settings.bridge.id]):
             self.store.ensure(client_id)
 
     def start(self) -> Self:

@@ -75,6 +75,8 @@ class Rig:
     rabbitmq: bool = False
     #: Bridges are ``healthsync bridge run``.
     by_command: bool = False
+    #: Bridges try the broker's rules before they work.
+    canary: bool = False
     sending: bool = True
     broker: Mosquitto = field(init=False)
     clock: WallClock = field(init=False)
@@ -108,7 +110,9 @@ class Rig:
             unsure: list[asyncio.Task[None]] = []
             try:
                 for process in self.processes.values():
-                    await asyncio.to_thread(process.start)
+                    process.start(wait=False)
+                for process in self.processes.values():
+                    await asyncio.to_thread(process.wait_ready)
                 tasks = [asyncio.create_task(self._device(number)) for number in range(USERS)]
                 unsure = [asyncio.create_task(self._unsure(user).run()) for user in UNSURE]
                 if self.ordered:
@@ -148,7 +152,7 @@ class Rig:
         port = {port}
         ca_file = "{self.broker.certificates.ca_cert}"
         registry_file = "{self.broker.settings.paths.registry_db}"
-        canary = false
+        canary = {str(self.canary).lower()}
         keep_alive_s = 5
         [bridge]
         id = "{name}"

@@ -17,7 +17,7 @@ from typing import Any, Self
 import pytest
 
 from healthsync_mqtt.broker.external.hook_server import SECRET_CREDENTIAL
-from healthsync_mqtt.broker.external.identities import OWN, bridge_client_id
+from healthsync_mqtt.broker.external.identities import own_principals
 from healthsync_mqtt.mqtt.links.port import Address
 from tests.support import child
 from tests.support.mosquitto import Mosquitto, free_port
@@ -57,7 +57,7 @@ class JavaBroker(Mosquitto):
         self._ruled = ruled
         self.hooks_port = free_port()
         self.hooks: subprocess.Popen[str] | None = None
-        for client_id in (*(each.client_id for each in OWN), bridge_client_id(self.settings.bridge.id)):
+        for client_id in own_principals([self.settings.bridge.id]):
             self.store.ensure(client_id)
 
     @property

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from healthsync_mqtt.broker.external.configuration import render, write
 from healthsync_mqtt.broker.external.hook_server import SECRET_CREDENTIAL
-from healthsync_mqtt.broker.external.identities import ADMIN, OWN, bridge_client_id
+from healthsync_mqtt.broker.external.identities import ADMIN, own_principals
 from healthsync_mqtt.broker.external.management import Management
 from healthsync_mqtt.broker.external.plan import Plan
 from healthsync_mqtt.cli.installation import DataDirectory
@@ -60,7 +60,7 @@ class RabbitMq(Mosquitto):
         self.hooks: subprocess.Popen[str] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
         self._node = node(root)
-        for name in (*(each.client_id for each in OWN), *map(bridge_client_id, self.bridges)):
+        for name in own_principals(self.bridges):
             self.store.ensure(name)
 
     def render(self) -> Path:

@@ -10,8 +10,9 @@ as what may arrive has taken.
 The intruder tries it in every version of MQTT that the broker speaks, whichever the bridge does: who wants to cross
 chooses. MQTT 5 has a way of its own, a topic that is named once and then meant by an alias.
 
-It runs on connections and topics of its own, before and beside the bridge's work. A crossing that was found is told
-whatever else breaks: on a broker without rules, say, where every login throws another one out.
+It runs on connections and topics of its own, before and beside the bridge's work, and each bridge's in a world of its
+own, beside other bridges' flights. A crossing that was found is told whatever else breaks: on a broker without rules,
+say, where every login throws another one out.
 """
 
 import asyncio
@@ -21,10 +22,11 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Seque
 from dataclasses import dataclass, field
 from typing import Final
 
-from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B, CLOUD, PERCH, READER
+from healthsync_mqtt.broker.external.canary_world import CanaryWorld
 from healthsync_mqtt.errors import ConfigError, UnavailableError
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec.packets import Will
+from healthsync_mqtt.mqtt.links.farewell import TakenOverError
 from healthsync_mqtt.mqtt.links.port import Address, ClientLogin, ConnectionLostError, NoAnswerError
 from healthsync_mqtt.mqtt.links.probe import Talk, talk
 from healthsync_mqtt.topics.access import AccessRules
@@ -36,7 +38,6 @@ _SILENCE_S = 0.3
 """How long to listen at least for a message that must not arrive, after everything else has passed the same way."""
 _REFUSED = 128
 _VERSIONS: Final = {5: "MQTT 5", 4: "MQTT 3.1.1"}
-_AUDIENCE = (CANARY_B, PERCH, READER, CLOUD)
 _SHUT_OUT = "the broker does not let the canary in again, so that nothing can be tried"
 _LET_IN = "let it log in often: some brokers bar a client that comes and goes, or limit connections"
 _PROVISION = (
@@ -86,34 +87,41 @@ class Way:
 
 
 class Canary:
-    """One broker's canary; ``fly`` may be called again and again. ``password`` gives the password of a client id."""
+    """One broker's canary; ``fly`` may be called again and again. ``password`` gives the password of a client id.
 
-    def __init__(self, address: Address, password: Callable[[str], str], topics: TopicRegistry) -> None:
+    One flight at a time in a ``world``: it holds the connections of everybody there.
+    """
+
+    def __init__(
+        self, address: Address, password: Callable[[str], str], topics: TopicRegistry, world: CanaryWorld
+    ) -> None:
         self._address = address
+        self._world = world
         self._accounts = {
             each: ClientLogin(client_id=each.client_id, username=each.client_id, password=password(each.client_id))
-            for each in (CANARY_A, *_AUDIENCE)
+            for each in (world.intruder, *world.audience)
         }
         self._rules = AccessRules(topics)
         ways = [self._way(topics, channel) for channel in topics]
-        own = [_topic(topics, channel, CANARY_A) for channel in topics]
-        self._own = next(name for name in own if self._rules.may_publish(CANARY_A, name).allowed)
+        own = [_topic(topics, channel, world.intruder) for channel in topics]
+        self._own = next(name for name in own if self._rules.may_publish(world.intruder, name).allowed)
         self._controls = [way for way in ways if way.publisher and way.reader]
         self._ways = ways
         self._foreign_topics = [
             way
             for way in (*ways, *(Way(name, False, None, None) for name in own))
-            if not self._rules.may_publish(CANARY_A, way.topic).allowed
+            if not self._rules.may_publish(world.intruder, way.topic).allowed
         ]
-        status = _topic(topics, topics["status"], CANARY_B)
-        root = status.partition(f"/{CANARY_B.user}/")[0]
+        victim = world.victim
+        status = _topic(topics, topics["status"], victim)
+        root = status.partition(f"/{victim.user}/")[0]
         wide = (
-            f"{root}/{CANARY_B.user}/#",
+            f"{root}/{victim.user}/#",
             f"{root}/+/devices/+/status",
             f"{root}/+/devices/+/events",
             f"{root}/#",
-            f"+/{CANARY_B.user}/#",
-            f"+/{CANARY_B.client_id}/#",
+            f"+/{victim.user}/#",
+            f"+/{victim.client_id}/#",
             "#",
             "$share/canary/#",
             f"$share/canary/{status}",
@@ -121,7 +129,7 @@ class Canary:
         self._foreign_filters = [
             name
             for name in (*(way.topic for way in ways), *wide)
-            if not self._rules.may_subscribe(CANARY_A, name).allowed
+            if not self._rules.may_subscribe(world.intruder, name).allowed
         ]
 
     async def fly(self) -> None:
@@ -149,28 +157,29 @@ class Canary:
         for version in _VERSIONS:
             async with talk(self._address) as a:
                 with _Refusals():
-                    code = (await a.login(self._accounts[CANARY_A], version=version)).code or code
+                    code = (await a.login(self._accounts[self._world.intruder], version=version)).code or code
                     spoken += [] if a.code else [version]
         if not spoken:
             raise UnavailableError(
-                f"the broker refuses the login of {CANARY_A.client_id} (code {code})", hint=_PROVISION
+                f"the broker refuses the login of {self._world.intruder.client_id} (code {code})", hint=_PROVISION
             )
         return spoken
 
     def _way(self, topics: TopicRegistry, channel: Channel) -> Way:
-        topic = _topic(topics, channel, CANARY_B)
-        publisher = next((each for each in _AUDIENCE if self._rules.may_publish(each, topic).allowed), None)
-        reader = next((each for each in _AUDIENCE if self._rules.may_subscribe(each, topic).allowed), None)
+        audience = self._world.audience
+        topic = _topic(topics, channel, self._world.victim)
+        publisher = next((each for each in audience if self._rules.may_publish(each, topic).allowed), None)
+        reader = next((each for each in audience if self._rules.may_subscribe(each, topic).allowed), None)
         return Way(topic, channel.will, publisher, reader)
 
     # -- the ways across
 
     async def _impersonate(self, version: int, crossings: _Crossings) -> None:
         """Whether the intruder's password, or none that was ever given, opens somebody else's session."""
-        own = self._accounts[CANARY_A]
+        own = self._accounts[self._world.intruder]
         made_up = ClientLogin(client_id=f"canary-{secrets.token_hex(4)}", username="canary", password=_text())
         tries = [made_up]
-        for account in (self._accounts[each] for each in _AUDIENCE):
+        for account in (self._accounts[each] for each in self._world.audience):
             tries += (
                 ClientLogin(client_id=account.client_id, username=own.username, password=own.password),
                 ClientLogin(client_id=account.client_id, username=account.username, password=own.password),
@@ -247,7 +256,7 @@ class Canary:
         """Leave a will, and be cut, which sends it. That the login is refused because of it is a no."""
         async with talk(self._address) as a:
             with _Refusals():
-                await a.login(self._accounts[CANARY_A], will=will, version=version)
+                await a.login(self._accounts[self._world.intruder], will=will, version=version)
 
     async def _mean(self, topic: str, marker: bytes) -> None:
         """Name a topic of its own by an alias, then the foreign one by the same, and publish to the alias alone."""
@@ -263,7 +272,7 @@ class Canary:
         """The intruder under its own name. UnavailableError when it is not let in: then nothing was tried."""
         async with talk(self._address) as connection:
             try:
-                await connection.login(self._accounts[CANARY_A], version=version)
+                await connection.login(self._accounts[self._world.intruder], version=version)
             except NoAnswerError:
                 raise
             except ConnectionLostError as error:
@@ -276,7 +285,7 @@ class Canary:
     async def _audience(self, version: int) -> AsyncIterator["_Audience"]:
         async with contextlib.AsyncExitStack() as stack:
             talks: dict[Principal, Talk] = {}
-            for each in _AUDIENCE:
+            for each in self._world.audience:
                 connection = talks[each] = await stack.enter_async_context(talk(self._address))
                 await connection.login(self._accounts[each], version=version)
                 if connection.code:
@@ -317,12 +326,15 @@ class _Patience:
 
 
 class _Refusals:
-    """A broker may end the connection: that is its no. NoAnswerError goes on: a broker that is silent said nothing."""
+    """A broker may end the connection: that is its no. NoAnswerError goes on: a broker that is silent said nothing.
+
+    So does the end by a newer connection of the same name (MQTT 5 says so): somebody else ended it, and no rule.
+    """
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> bool:
-        return kind is not None and issubclass(kind, ConnectionLostError) and not issubclass(kind, NoAnswerError)
+        return isinstance(error, ConnectionLostError) and not isinstance(error, NoAnswerError | TakenOverError)
 
 
 async def _say(intruder: Talk, topic: str, payload: bytes) -> None:

@@ -4,7 +4,8 @@ import hmac
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from healthsync_mqtt.broker.external.identities import ADMIN, OWN, bridge_principal
+from healthsync_mqtt.broker.external.canary_world import is_canary
+from healthsync_mqtt.broker.external.identities import ADMIN, own_principals
 from healthsync_mqtt.broker.external.remembered_logins import Note, RememberedLogins, identity_of, rights_of
 from healthsync_mqtt.errors import HealthSyncError, TokenError
 from healthsync_mqtt.identity.certificates.demand import Demand
@@ -49,13 +50,12 @@ class Gatekeeper:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``refused``: where refused logins are counted, so that whoever asks why is told."""
-        own = [*OWN, *map(bridge_principal, bridges)]
         self.rules = rules
         self._directory = directory
         self.chain = logins
         self._keys = keys
         self._store = store
-        self._own: Mapping[str, Principal] = {principal.client_id: principal for principal in own}
+        self._own: Mapping[str, Principal] = own_principals(bridges)
         self._remembered = remembered
         self._refused = refused
         self._notes: dict[str, Note] = {}
@@ -158,7 +158,7 @@ class Gatekeeper:
             return False
         if principal.client_id in self._own and topic_filter.startswith("$share/"):
             topic_filter = topic_filter.split("/", 2)[-1]
-            return principal not in OWN and self.rules.may_subscribe(principal, topic_filter).allowed
+            return not is_canary(principal.client_id) and self.rules.may_subscribe(principal, topic_filter).allowed
         return self.rules.may_subscribe(principal, topic_filter).allowed
 
     def refresh(self) -> frozenset[str]:

@@ -5,7 +5,8 @@ import contextlib
 import secrets
 from dataclasses import dataclass
 
-from healthsync_mqtt.broker.external.identities import PROBE, bridge_client_id
+from healthsync_mqtt.broker.external.canary_world import CanaryWorld
+from healthsync_mqtt.broker.external.identities import bridge_client_id
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.mqtt.links.port import Address, ClientLogin, ConnectionLostError, NoAnswerError
@@ -31,14 +32,14 @@ class PromiseFinding:
 
 
 async def examine(
-    address: Address, store: CredentialStore, topics: TopicRegistry, bridge_id: str
+    address: Address, store: CredentialStore, topics: TopicRegistry, bridge_id: str, world: CanaryWorld
 ) -> list[PromiseFinding]:
-    """All findings. UnavailableError when the canary cannot log in at all."""
-    name = PROBE.client_id
+    """All findings, by the probe of ``world``, in which nobody else asks. UnavailableError when it cannot log in."""
+    name = world.probe.client_id
     account = ClientLogin(client_id=name, username=name, password=store.need(name, _HINT))
     bridge = bridge_client_id(bridge_id)
     sender = ClientLogin(client_id=f"{bridge}-check", username=bridge, password=store.need(bridge, _HINT))
-    own = topics.build("status", user=str(PROBE.user), device="probe")
+    own = topics.build("status", user=str(world.probe.user), device="probe")
     async with talk(address) as first:
         await first.login(account)
         if first.code:

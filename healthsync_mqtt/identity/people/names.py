@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Final
 
-from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.errors import ConflictError, InputError
 from healthsync_mqtt.topics.grammar import ID_MAX, is_id
 
 ALL: Final = frozenset({"all", "*"})
@@ -13,6 +13,9 @@ ALL: Final = frozenset({"all", "*"})
 
 ERASED: Final = "_erased_"
 """No user: decisions about consent that went with a user leave their number to this name."""
+
+CANARY_NAMES: Final = "healthsync-canary-"
+"""What names of those begin with who try an external broker's rules; nobody else has such a name."""
 
 EVERY: Final = "*"
 """In a set of types: the general ones."""
@@ -23,6 +26,17 @@ def check_id(what: str, value: object) -> str:
     if not isinstance(value, str) or not is_id(value):
         raise InputError(f"the {what} is not an id", hint=f"use 1 to {ID_MAX} of A-Z a-z 0-9 - _")
     return value
+
+
+def refuse_kept(user_id: str) -> None:
+    """ConflictError for a name that no user may have."""
+    kept = ""
+    if user_id == ERASED:
+        kept = f"the name {ERASED} is kept for users who were erased"
+    elif user_id.startswith(CANARY_NAMES):
+        kept = f"names that begin with {CANARY_NAMES} are kept for who tries the rules of an external broker"
+    if kept:
+        raise ConflictError(kept, hint="choose another name")
 
 
 TITLE_MAX: Final = 64

@@ -1,6 +1,7 @@
 """Brings a Mosquitto's dynamic security in line with the registry. Idempotent; a second run says nothing."""
 
 import json
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +60,9 @@ async def provision_mosquitto(
             WantedClient(client_id=principal.client_id, password=password, fresh=fresh, grants=grants, group=group)
         )
     async with talk(address) as connection:
-        await connection.login(ClientLogin(client_id=f"{ADMIN}-provision", username=ADMIN, password=admin_password))
+        # A name of its own for each run: several may run at once, as with --watch on two machines.
+        name = f"{ADMIN}-{secrets.token_hex(4)}"
+        await connection.login(ClientLogin(client_id=name, username=ADMIN, password=admin_password))
         if connection.code:
             raise DeniedError(
                 "the broker refuses the provisioning login",
@@ -89,20 +92,22 @@ class _Control:
 
     def __init__(self, connection: Talk) -> None:
         self._connection = connection
+        self._run = secrets.token_hex(4)
         self._number = 0
 
     async def say(self, commands: Sequence[Command]) -> list[dict[str, Any]]:
         """The answers' data, one for each command. Raises UnavailableError with the first refusal."""
         self._number += 1
-        mark = f"{self._number}"
+        mark = f"{self._run}-{self._number}"
         said = [command | {"correlationData": mark} for command in commands]
         await self._connection.publish(CONTROL, json.dumps({"commands": said}).encode())
         answers: list[dict[str, Any]] = []
         while len(answers) < len(commands):
             before = len(self._connection.messages)
             await self._connection.hear(until=f'"correlationData":"{mark}"'.encode(), seconds=10)
-            for message in self._connection.messages:
-                answers += json.loads(message.payload).get("responses", [])
+            for message in self._connection.messages:  # also what others were answered
+                said_back = json.loads(message.payload).get("responses", [])
+                answers += [each for each in said_back if each.get("correlationData") == mark]
             self._connection.messages.clear()
             if not before and not answers:
                 raise UnavailableError("the broker does not answer to commands", hint="is dynamic security loaded?")

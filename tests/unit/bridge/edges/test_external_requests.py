@@ -7,7 +7,7 @@ import pytest
 
 from bridge.edges.changes import refusal
 from bridge.edges.external import LinkSource, LongAllowance, Origins
-from healthsync_mqtt.broker.external.identities import OWN
+from healthsync_mqtt.broker.external.canary_world import COMMON
 from healthsync_mqtt.client.changes import _checked
 from healthsync_mqtt.errors import DeniedError, HealthSyncError, UnavailableError
 from healthsync_mqtt.model.shard import Shard
@@ -34,7 +34,7 @@ async def test_a_request_is_acknowledged_and_given_to_who_answers_and_is_no_deli
     answers = {"changes_request": lambda client, payload: asked.append((client, payload))}
     source = LinkSource(bench.pipeline, Origins(TOPICS, Shard.parse(""), asked=answers), long)
     source.release(link)
-    canary = f"changes/{OWN[0].client_id}/request".encode()
+    canary = f"changes/{COMMON.intruder.client_id}/request".encode()
     source.received(
         [
             Publish(REQUEST, b"{}", 1, packet_id=1),

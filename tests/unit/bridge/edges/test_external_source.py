@@ -16,7 +16,7 @@ from bridge.pipeline import Pipeline
 from bridge.ports import Chores
 from bridge.stages.journal import Journal
 from healthsync_mqtt.broker.external.access import subscriptions
-from healthsync_mqtt.broker.external.identities import CANARY_A
+from healthsync_mqtt.broker.external.canary_world import COMMON, CanaryWorld, world_of
 from healthsync_mqtt.config.sections import ExternalSettings
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.model.shard import Shard
@@ -142,9 +142,10 @@ async def test_an_acknowledgement_never_crosses_a_reconnect(bench: Bench) -> Non
     assert (bench.counters.stored, bench.counters.duplicate) == (1, 1)
 
 
-async def test_nothing_is_stored_before_the_canary_has_passed(bench: Bench) -> None:
+@pytest.mark.parametrize("world", [COMMON, world_of("main"), world_of("another")], ids=["common", "own", "another's"])
+async def test_nothing_is_stored_before_the_canary_has_passed(bench: Bench, world: CanaryWorld) -> None:
     link, source = FakeLink(), bench.source()
-    canary = Publish(f"users/{CANARY_A.user}/events".encode(), b"marker", 1, packet_id=2)
+    canary = Publish(f"users/{world.intruder.user}/events".encode(), b"marker", 1, packet_id=2)
     source.received([message(1), canary])
     await bench.pipeline.drain()
     assert (bench.log.head(), source.waiting) == (0, 2)

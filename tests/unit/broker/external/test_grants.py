@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from healthsync_mqtt.broker.external.canary_world import COMMON, canaries
 from healthsync_mqtt.broker.external.grants import grants_of
-from healthsync_mqtt.broker.external.identities import CANARY_A, OWN, bridge_principal, principals
+from healthsync_mqtt.broker.external.identities import bridge_principal, principals
 from healthsync_mqtt.broker.external.mosquitto.dynsec import MARK, Present, WantedClient, acls_of, changes, role_name
 from healthsync_mqtt.errors import ConfigError, ConflictError, UsageError
 from healthsync_mqtt.identity.registry import Registry
@@ -107,21 +108,21 @@ def present(*clients: WantedClient, **other: object) -> Present:
 
 
 def test_a_new_client_gets_a_role_and_is_bound_to_its_client_id() -> None:
-    wanted = client(CANARY_A)
+    wanted = client(COMMON.intruder)
     role, made = changes(Present({}, {}), [wanted])
     assert (role["command"], role["rolename"]) == ("createRole", "healthsync:healthsync-canary-a-probe")
     assert made == {
         "command": "createClient",
-        "username": CANARY_A.client_id,
+        "username": COMMON.intruder.client_id,
         "password": "p",
-        "clientid": CANARY_A.client_id,
+        "clientid": COMMON.intruder.client_id,
         "textname": "healthsync",
         "roles": [{"rolename": "healthsync:healthsync-canary-a-probe", "priority": 0}],
     }
 
 
 def test_what_is_so_is_not_said_again() -> None:
-    wanted = [client(principal, fresh=False) for principal in (CANARY_A, bridge_principal("main"))]
+    wanted = [client(principal, fresh=False) for principal in (COMMON.intruder, bridge_principal("main"))]
     assert list(changes(present(*wanted), wanted)) == []
 
 
@@ -140,7 +141,7 @@ def test_what_is_so_is_not_said_again() -> None:
     ],
 )
 def test_what_differs_is_put_right(there: dict[str, object], fresh: bool, command: str) -> None:
-    wanted = client(CANARY_A, fresh=fresh)
+    wanted = client(COMMON.intruder, fresh=fresh)
     assert [each["command"] for each in changes(present(wanted, **there), [wanted])] == [command]
 
 
@@ -156,7 +157,7 @@ def test_a_denial_that_is_there_is_not_said_again_and_one_that_was_taken_out_is(
 
 
 def test_rules_that_somebody_loosened_are_taken_back() -> None:
-    wanted = client(CANARY_A, fresh=False)
+    wanted = client(COMMON.intruder, fresh=False)
     loose = present(wanted)
     role = role_name(wanted.client_id)
     loosened = Present(loose.clients, {role: loose.roles[role] | {("subscribePattern", "#", True)}})
@@ -165,7 +166,7 @@ def test_rules_that_somebody_loosened_are_taken_back() -> None:
 
 
 def test_a_client_that_is_wanted_no_longer_is_disabled_once() -> None:
-    gone = client(CANARY_A, fresh=False)
+    gone = client(COMMON.intruder, fresh=False)
     assert list(changes(present(gone), [])) == [{"command": "disableClient", "username": gone.client_id}]
     assert list(changes(present(gone, disabled=True), [])) == []
 
@@ -180,7 +181,20 @@ def test_a_device_may_not_have_the_name_of_a_bridge(tmp_path: Path) -> None:
         roster = registry.roster()
     with pytest.raises(ConflictError):
         principals(roster, ["main"])
-    assert len(principals(roster, ["other"])) == len(OWN) + 2
+    assert len(principals(roster, ["other"])) == len(canaries(["other"])) + 2
+
+
+def test_nobody_has_the_name_of_a_canary(tmp_path: Path) -> None:
+    """Also of one of a bridge that is not known here."""
+    with Registry.open(tmp_path / "registry.db") as registry:
+        for name in ("healthsync-canary-a", "healthsync-canary-elsewhere-a", "_erased_"):
+            with pytest.raises(ConflictError, match="kept"):
+                registry.add_user(name, "all", 1)
+        registry.add_user("healthsync", "all", 1)
+        registry.add_device("healthsync", "canary-elsewhere-a-probe", 1)
+        roster = registry.roster()
+    with pytest.raises(ConflictError, match="reserved"):
+        principals(roster, ["main"])
 
 
 @given(st.text(min_size=1, max_size=20), st.integers(1, 64))

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from healthsync_mqtt.broker.external.canary_world import COMMON, world_of
 from healthsync_mqtt.broker.external.emqx.hooks import emqx_acl
 from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
 from healthsync_mqtt.broker.external.hooks import _HOOKS, answered
-from healthsync_mqtt.broker.external.identities import CANARY_A, bridge_client_id
+from healthsync_mqtt.broker.external.identities import bridge_client_id
 from healthsync_mqtt.broker.external.question import HookAnswer, Question
 from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
 from healthsync_mqtt.identity.login.credentials import CredentialStore
@@ -28,6 +29,7 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 NOW = 1_795_000_000.0
 NOW_US = int(NOW * 1_000_000)
 BRIDGE = bridge_client_id("main")
+OWN = world_of("main")
 
 
 class House:
@@ -42,7 +44,7 @@ class House:
         self.dash = self.registry.add_subscriber("dash", ["alice"], ["heart_rate"], NOW_US)
         self.keys = LiveKeys(KeyStore(root / "keys"), NOW_US)
         self.store = CredentialStore(root / "credentials")
-        self.secrets = {name: self.store.ensure(name)[0] for name in (BRIDGE, CANARY_A.client_id, "healthsync-admin")}
+        self.secrets = {name: self.store.ensure(name)[0] for name in (BRIDGE, OWN.probe.client_id, "healthsync-admin")}
         directory = Directory(self.registry)
         logins = Logins.of(directory, TokenVerifier(self.keys), self.store)
         rules = AccessRules(TopicRegistry.load())
@@ -144,8 +146,20 @@ def test_emqx_a_bridge_may_share_its_subscription_and_nothing_else(house: House)
     shared = "$share/hs/users/+/devices/+/events"
     assert house.json("/emqx/acl", asked | {"topic": shared}) == b'{"result":"allow"}'
     assert house.json("/emqx/acl", asked | {"topic": "$share/hs/#"}) == b'{"result":"deny"}'
-    canary = asked | {"clientid": CANARY_A.client_id, "username": CANARY_A.client_id, "topic": shared}
-    assert house.json("/emqx/acl", canary) == b'{"result":"deny"}'
+    for each in (COMMON.intruder, COMMON.perch, OWN.perch):
+        canary = asked | {"clientid": each.client_id, "username": each.client_id, "topic": shared}
+        assert house.json("/emqx/acl", canary) == b'{"result":"deny"}'
+
+
+def test_a_canary_of_each_bridge_is_let_in_into_its_own_world(house: House) -> None:
+    name = OWN.probe.client_id
+    login = {"clientid": name, "username": name, "password": house.secrets[name]}
+    assert json.loads(emqx_login(house, **login))["result"] == "allow"
+    assert emqx_login(house, **login | {"password": house.token}) == b'{"result":"deny"}'
+    asked = {"clientid": name, "username": name, "action": "publish", "qos": "1", "retain": "false"}
+    for user, result in ((OWN.probe.user, "allow"), (COMMON.probe.user, "deny"), (world_of("two").probe.user, "deny")):
+        topic = f"users/{user}/devices/probe/events"
+        assert house.json("/emqx/acl", asked | {"topic": topic}) == b'{"result":"%b"}' % result.encode()
 
 
 # -- RabbitMQ

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from healthsync_mqtt.broker.external.canary_world import COMMON
 from healthsync_mqtt.broker.external.configuration import render, write
 from healthsync_mqtt.broker.external.grants import grants_of
-from healthsync_mqtt.broker.external.identities import CANARY_A
 from healthsync_mqtt.broker.external.ownership import give, handed_over
 from healthsync_mqtt.broker.external.plan import Plan
 from healthsync_mqtt.config.settings import load_settings
@@ -36,7 +36,7 @@ def plan(root: Path, directory: str = "broker") -> Plan:
         cafile=root / "ca.crt",
         admin_password="admin-password",
         hooks_secret=SECRET,
-        grants={CANARY_A.client_id: grants_of(AccessRules(topics), CANARY_A)},
+        grants={COMMON.intruder.client_id: grants_of(AccessRules(topics), COMMON.intruder)},
     )
 
 
@@ -80,7 +80,9 @@ def test_hivemq_is_well_formed_and_comes_with_everybodys_rights(tmp_path: Path) 
     files = render("hivemq", plan(tmp_path))
     assert ET.fromstring(files["config.xml"].content).tag == "hivemq"
     rights = json.loads(files["hivemq-rights.json"].content)
-    assert f"users/{CANARY_A.user}/events" in {each["filter"] for each in rights[CANARY_A.client_id]["publish"]}
+    assert f"users/{COMMON.intruder.user}/events" in {
+        each["filter"] for each in rights[COMMON.intruder.client_id]["publish"]
+    }
 
 
 def test_the_brokers_own_state_is_not_written_over(tmp_path: Path) -> None:
