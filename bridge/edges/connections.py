@@ -92,21 +92,22 @@ class Connections:
 
     async def run(self) -> None:
         """Connect, and again after every end. Returns never; raises what connecting again cannot mend."""
-        failures = 0
+        failures, tried = 0, False
         while True:
             self._worked = False
             try:
-                await self._connection(self._versions[0])
+                await self._connection(self._versions[0], tried=tried)
             except ProtocolRefusedError as error:
                 if len(self._versions) > 1:
                     self._versions = self._versions[1:]
+                    tried = True  # a moment ago, in every version
                     continue
                 self._away(error)
             except (CrossingError, NamesakeError):
                 raise
             except (DeniedError, UnavailableError) as error:
                 self._away(error)
-            failures = 1 if self._worked else failures + 1
+            failures, tried = (1 if self._worked else failures + 1), False
             await asyncio.sleep(self._backoff.delay(failures, self._rng))
 
     def announce(self, status: bytes) -> None:
@@ -135,11 +136,12 @@ class Connections:
             log.debug("bridge.goodbye_not_heard")
         await link.close()
 
-    async def _connection(self, version: int) -> None:
-        """One connection, from CONNECT to its end, which is raised."""
+    async def _connection(self, version: int, *, tried: bool) -> None:
+        """One connection, from CONNECT to its end, which is raised. ``tried``: the broker's rules were, just now."""
         will = LastWill(topic=self._status_topic, payload=self._lost())
         target = replace(external_target(self._settings, self._store, version, will), most=self._packets.most)
-        await self._sentinel.before_work()
+        if not tried:
+            await self._sentinel.before_work()
         most = self._settings.limits.backlog_bytes
         source = LinkSource(self._pipeline, self._origins, self._long, self._namesake.hears, held_bytes=most)
         async with open_link(target, source.received, source) as link:
