@@ -34,7 +34,7 @@ PIECEWISE = 131_072
 
 #: Unfolded bytes that are read on the event loop: when all is well with them, and when it is not.
 QUICK = PIECEWISE
-QUICK_IF_BAD = 16_384
+QUICK_IF_BAD = 4_096
 
 #: How often a byte of a payload is read at most (``Decoded.cost`` counts), beside MOST_EXPLAINED bytes once more.
 MOST_PASSES = 6
