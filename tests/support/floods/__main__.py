@@ -64,7 +64,7 @@ def main() -> int:
                     say(f"{number} of {len(rounds)} had their turn")
                     break
                 for count in asked.connections if len(kinds) == 1 else [max(asked.connections)]:
-                    settle(service)
+                    settle(service, within_s=60.0)
                     # Devices of its own: those of a flood of reconnections look cloned for a minute.
                     made = logins(data, users=1, devices=count, named=f"x{count}-{number}-")
                     found = flood(service, kinds, bystander, tuple(made), seconds=asked.seconds, pause_s=pause_s)
