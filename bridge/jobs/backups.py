@@ -19,10 +19,17 @@ from healthsync_mqtt.config.sections import BackupSettings
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError, HealthSyncError, NotFoundError
 from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.telemetry.parent import UNHURRIED
 
 log = get_logger("backup")
 
-_MODULE: Final = "healthsync_mqtt.backup.worker"
+_PROGRAM: Final = f"""\
+import os, sys
+os.nice({UNHURRIED})
+from healthsync_mqtt.backup.worker import main
+sys.exit(main(sys.argv[1:]))
+"""
+_COMMAND: Final = (sys.executable, "-c", _PROGRAM)
 _FIRST_WAIT_S: Final = 60.0
 _STOP_S: Final = 2.0
 
@@ -46,7 +53,7 @@ class Backups:
         settings: BackupSettings,
         topics_file: Path | None,
         *,
-        command: tuple[str, ...] = (sys.executable, "-m", _MODULE),
+        command: tuple[str, ...] = _COMMAND,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         """``settings`` name a directory."""

@@ -1,7 +1,7 @@
 """A new set: the files of a data directory, read while the service writes them, and read back before it counts."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from healthsync_mqtt.config.private_files import read_private
 from healthsync_mqtt.errors import NotFoundError, StoreError
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.storage.opening import HeldDatabase, hold_database, hold_log
-from healthsync_mqtt.telemetry.slices import Slices
+from healthsync_mqtt.telemetry.spare_time import SpareTime
 
 PIECE: Final = 256 * 1024
 """Bytes of a piece: small enough that few changed pages take few bytes, large enough that there are not many."""
@@ -46,9 +46,9 @@ class _Read(NamedTuple):
 class _Gathering:
     """One reading of a data directory."""
 
-    def __init__(self, directory: BackupDirectory) -> None:
+    def __init__(self, directory: BackupDirectory, spare: SpareTime) -> None:
         self._directory = directory
-        self._slices = Slices()
+        self._spare = spare
         self.copied = 0
         self.files: list[_Read] = []
         self.log: LogPlace | None = None
@@ -91,13 +91,16 @@ class _Gathering:
 
     def _keep(self, name: str, kind: FileKind, pieces: Iterable[tuple[int, bytes]], schema: int | None) -> None:
         digests: dict[int, str] = {}
+        self._spare.spend(self._copied(pieces, digests))
+        self.files.append(_Read(name, kind, tuple(digests[no] for no in sorted(digests)), schema))
+
+    def _copied(self, pieces: Iterable[tuple[int, bytes]], digests: dict[int, str]) -> Iterator[None]:
         for no, piece in pieces:
             digest = digests[no] = digest_of(piece)
             if not self._directory.has(digest, len(piece)):
                 self._directory.put(digest, piece)
                 self.copied += len(piece)
-            self._slices.pause()
-        self.files.append(_Read(name, kind, tuple(digests[no] for no in sorted(digests)), schema))
+            yield
 
 
 def make_backup(
@@ -114,13 +117,13 @@ def make_backup(
     """
     if not (data / inventory.REGISTRY).exists():
         raise NotFoundError(f"{data} is no data directory", hint="name it: --data DIR")
-    with directory.alone():
+    with directory.alone(), SpareTime() as spare:
         for tries_left in reversed(range(_TRIES)):
             known = erased_in(data)
-            reading = _Gathering(directory)
+            reading = _Gathering(directory, spare)
             reading.everything(data, topics_file)
             try:
-                files = tuple(_read_back(directory, each) for each in reading.files)
+                files = tuple(_read_back(directory, each, spare) for each in reading.files)
             except DamagedBackupError as error:
                 if tries_left:
                     continue  # a piece of an older set went bad: it is gone now, and is copied anew
@@ -141,16 +144,21 @@ def make_backup(
     raise AssertionError
 
 
-def _read_back(directory: BackupDirectory, read: _Read) -> KeptFile:
-    size, whole, slices = 0, hashlib.sha256(), Slices()
-    for digest in read.pieces:
-        piece = directory.read_piece(digest)
-        if digest_of(piece) != digest:
-            directory.drop_piece(digest)
-            raise DamagedBackupError(f"the piece {digest[:16]} of {read.name}")
-        size += len(piece)
-        whole.update(piece)
-        slices.pause()
+def _read_back(directory: BackupDirectory, read: _Read, spare: SpareTime) -> KeptFile:
+    size, whole = 0, hashlib.sha256()
+
+    def steps() -> Iterator[None]:
+        nonlocal size
+        for digest in read.pieces:
+            piece = directory.read_piece(digest)
+            if digest_of(piece) != digest:
+                directory.drop_piece(digest)
+                raise DamagedBackupError(f"the piece {digest[:16]} of {read.name}")
+            size += len(piece)
+            whole.update(piece)
+            yield
+
+    spare.spend(steps())
     return KeptFile(
         path=read.name, kind=read.kind, size=size, sha256=whole.hexdigest(), chunks=read.pieces, schema=read.schema
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from healthsync_mqtt.backup.manifest import BackupSet, DamagedBackupError, KeptFile
 from healthsync_mqtt.backup.place import BackupSource, digest_of
 from healthsync_mqtt.errors import NotFoundError
+from healthsync_mqtt.telemetry.spare_time import SpareTime
 
 
 class CheckedBackup(NamedTuple):
@@ -43,13 +44,14 @@ def check(source: BackupSource, names: list[str]) -> CheckedBackup:
     seen: set[tuple[str, str]] = set()
     pieces: set[str] = set()
     size = 0
-    for name in names:
-        kept: BackupSet = source.read_set(name)
-        for file in kept.files:
-            if (file.path, file.sha256) in seen:
-                continue
-            seen.add((file.path, file.sha256))
-            for piece in contents(source, file):
-                size += len(piece)
-            pieces.update(file.chunks)
+    with SpareTime() as spare:
+        for name in names:
+            kept: BackupSet = source.read_set(name)
+            for file in kept.files:
+                if (file.path, file.sha256) in seen:
+                    continue
+                seen.add((file.path, file.sha256))
+                spare.spend(contents(source, file))
+                size += file.size
+                pieces.update(file.chunks)
     return CheckedBackup(len(names), len(pieces), size)

@@ -1,4 +1,4 @@
-"""The process that makes one scheduled backup: ``python -m healthsync_mqtt.backup.worker DATA DIR …``.
+"""The process that makes one scheduled backup. ``bridge.jobs.backups`` starts it, lowly from its first moment.
 
 A process of its own, because copying and digesting hold the interpreter. It says one JSON line on stdout:
 ``{"made": {…}}`` or ``{"failed": {…}}``. When stdin ends the service is gone and so is this process, at once: what it
@@ -6,20 +6,16 @@ wrote is no set yet.
 """
 
 import argparse
-import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from healthsync_mqtt.backup.calendar import RetentionCalendar, kept
 from healthsync_mqtt.backup.creation import make_backup
 from healthsync_mqtt.backup.keyfile import write_keys
 from healthsync_mqtt.backup.place import BackupDirectory
 from healthsync_mqtt.errors import HealthSyncError
-from healthsync_mqtt.telemetry.parent import end_with_parent, give_way, tell
-
-NICE: Final = 15
-"""Whoever makes a set gives way by so much: nobody waits for it."""
+from healthsync_mqtt.telemetry.parent import end_with_parent, tell
 
 
 def main(arguments: list[str]) -> int:
@@ -32,7 +28,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("directory", type=Path)
     said = parser.parse_args(arguments)
-    give_way(NICE)
     end_with_parent()
     try:
         tell({"made": _scheduled(said)})
@@ -64,7 +59,3 @@ def _scheduled(said: argparse.Namespace) -> dict[str, Any]:
         "sets": len(sets) - len(going),
         "seconds": round(time.monotonic() - began, 3),
     }
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

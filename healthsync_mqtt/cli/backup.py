@@ -15,7 +15,6 @@ from healthsync_mqtt.backup.manifest import BackupSet
 from healthsync_mqtt.backup.place import BackupDirectory, BackupSource, misplaced, open_backup, pack
 from healthsync_mqtt.backup.restoration import restore as put_back
 from healthsync_mqtt.backup.verification import check
-from healthsync_mqtt.backup.worker import NICE
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
@@ -25,7 +24,6 @@ from healthsync_mqtt.cli.storage import accept_restored
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import NotFoundError, UsageError
-from healthsync_mqtt.telemetry.parent import giving_way
 
 app = new_group("Copies of the data directory, made while the service runs, and put back.")
 
@@ -51,8 +49,7 @@ def create(
     began = time.monotonic()
     _refuse_inside(data, place, keys)
     whole = place.suffix == _FILE or place.is_file()
-    with giving_way(NICE):
-        made = _create_file(data, place) if whole else _create(data, BackupDirectory.make(place))
+    made = _create_file(data, place) if whole else _create(data, BackupDirectory.make(place))
     if keys is not None:
         write_keys(data, keys, now_us())
     DataDirectory(data).audit("backup.created", set=made.made.id, keys=keys is not None)

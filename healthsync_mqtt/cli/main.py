@@ -13,6 +13,7 @@ from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import HealthSyncGroup
 from healthsync_mqtt.cli.passphrase import asked_at_terminal
 from healthsync_mqtt.config.secrets import ask_by
+from healthsync_mqtt.telemetry.parent import UNHURRIED, give_way
 
 COMMANDS: Final = {
     "up": "up.up",
@@ -60,6 +61,9 @@ COMMANDS: Final = {
     "version": "version.version",
 }
 """Where each command is: a module of this package, and its group of verbs or its function. In the order of the help."""
+
+_UNHURRIED: Final = frozenset({("backup", "create"), ("backup", "verify")})
+"""Commands that give way to a service beside them, from before they are imported."""
 
 _READ_BY: Final = {"publish": "BareWait"}
 """Commands whose lines are read in a way of their own: the class in their module."""
@@ -124,7 +128,10 @@ def main() -> None:
     output.for_any_locale()
     ask_by(asked_at_terminal)
     line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
-    words = completed(line) if "_HEALTHSYNC_COMPLETE" in os.environ else sys.argv[1:]
+    completing = "_HEALTHSYNC_COMPLETE" in os.environ
+    words = completed(line) if completing else sys.argv[1:]
+    if tuple(words[:2]) in _UNHURRIED and not completing:
+        give_way(UNHURRIED)
     try:
         program(needed(words))(prog_name="healthsync")
     finally:

@@ -8,8 +8,10 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
+
+UNHURRIED: Final = 15
+"""By so much whoever nobody waits for gives way, from before it imports anything."""
 
 
 def tell(message: dict[str, Any]) -> None:
@@ -39,18 +41,6 @@ def give_way(nice: int) -> None:
     """The data path goes first."""
     with contextlib.suppress(OSError):
         os.nice(nice)
-
-
-@contextlib.contextmanager
-def giving_way(nice: int) -> Iterator[None]:
-    """The same for a while; who may not hurry again stays so."""
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    give_way(nice)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 def _until_gone() -> None:

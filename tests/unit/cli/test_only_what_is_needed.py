@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 import healthsync_mqtt.client
 from healthsync_mqtt.cli.main import COMMANDS, completed, needed, program
+from healthsync_mqtt.telemetry.parent import UNHURRIED
 
 HEAVY = ("jwt", "cryptography.x509", "pydantic_settings", "asyncio", "yaml", "healthsync_mqtt.broker", "bridge")
 
@@ -51,6 +52,23 @@ def test_a_line_names_the_one_command_that_is_needed_and_anything_else_may_be_ab
 )
 def test_the_word_that_is_being_completed_says_nothing_yet(line: str, words: list[str]) -> None:
     assert completed(line) == words
+
+
+@pytest.mark.parametrize(
+    ("line", "lowly"), [("backup create --help", True), ("backup verify --help", True), ("backup list --help", False)]
+)
+def test_who_has_time_gives_way_before_anything_of_the_command_is_imported(line: str, lowly: bool) -> None:
+    code = (
+        "import os, sys\n"
+        f"sys.argv = ['healthsync', *{line.split()!r}]\n"
+        "from healthsync_mqtt.cli import main\n"
+        "before = os.getpriority(os.PRIO_PROCESS, 0)\n"
+        "main.program = lambda _: print(before, os.getpriority(os.PRIO_PROCESS, 0)) or sys.exit()\n"
+        "main.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, then = map(int, done.stdout.split())
+    assert then == (min(19, before + UNHURRIED) if lowly else before)
 
 
 def test_each_command_alone_is_what_it_is_among_all() -> None:

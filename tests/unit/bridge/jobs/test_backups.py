@@ -121,7 +121,6 @@ def test_without_a_directory_there_is_no_schedule(tmp_path: Path) -> None:
 def test_the_worker_keeps_what_is_to_be_kept_and_writes_the_keys(tmp_path: Path, capsys, monkeypatch) -> None:
     data, place, keys = _data(tmp_path), tmp_path / "place", tmp_path / "keys.tar"
     monkeypatch.setattr(worker, "end_with_parent", lambda: None)  # stdin is not a service's here
-    monkeypatch.setattr(worker, "give_way", lambda _by: None)
     directory = BackupDirectory.make(place)
     for hours in range(1, 6):
         with open_log(data) as log:
@@ -146,3 +145,18 @@ def _data(tmp_path: Path) -> Path:
     with open_log(data) as log:
         log.commit()
     return data
+
+
+async def test_its_process_makes_a_set(tmp_path: Path) -> None:
+    backups = Backups(_data(tmp_path), BackupSettings(directory=tmp_path / "place"), None)
+    running = asyncio.create_task(backups.run())
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not backups.report().get("set"):
+                assert not running.done(), running.result()
+                assert "message" not in backups.report(), backups.report()
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert BackupDirectory.open(tmp_path / "place").ids() == [backups.report()["set"]]
