@@ -8,7 +8,7 @@ say "perhaps" where there is none, but never "no" where there is one.
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
@@ -25,12 +25,14 @@ _MOST_NAMES: Final = 128
 _MOST_BYTES: Final = 16_384
 _MOST_GATHERED: Final = 8192
 _MOST_SEEN: Final = 2048
-_SOURCE: Final = b',"source":{'
-_RECORD_ID: Final = b'"record_id":"'
-_BACKSLASH: Final = ord("\\")
-_CLOSED: Final = 2
-"""Braces that end the source of an event, which is the last of it, and the event."""
+_TRIED_WITH: Final = 128
+"""Bodies of a type that are remembered at least, until it is seen whether they come again."""
+LONG: Final = 1024
+"""Bytes of a body that is not kept in memory to be read later, or to be known again."""
 _NOTHING: Final = len(b"{}")
+_TOGETHER: Final = 16
+_AT_MOST: Final = 64
+"""Rows that are read together: one by one each takes three times as much."""
 _PADDED_TO: Final = 128
 _LENGTH: Final = 4
 
@@ -51,8 +53,7 @@ class _Inside(msgspec.Struct, gc=False):
     source: _MadeBy | None = None
 
 
-_read: Final = msgspec.json.Decoder(_Inside).decode
-_read_source: Final = msgspec.json.Decoder(_MadeBy).decode
+_lines: Final = msgspec.json.Decoder(_Inside).decode_lines
 _pack: Final = msgspec.msgpack.encode
 _Places = dict[str, dict[str, list[float] | None]]
 _unpack: Final = msgspec.msgpack.Decoder(tuple[list[str], list[str], _Places]).decode
@@ -61,15 +62,15 @@ _unpack: Final = msgspec.msgpack.Decoder(tuple[list[str], list[str], _Places]).d
 class Gathering:
     """What the rows hold that are being stored; ``first`` is the oldest of them.
 
-    Fewer than ``least`` are only kept, and read together with those of others, who have few, too: ``few``.
+    Nothing is read of fewer than ``least``. They are read together with those of others, who have few, too: ``few``.
     """
 
     __slots__ = (
         "_few",
         "_least",
         "_seen",
-        "_seen_sources",
         "_waiting",
+        "_waits",
         "apps",
         "first",
         "numbers",
@@ -83,88 +84,77 @@ class Gathering:
         self.rows = 0
         self._few = few
         self._least = least
-        self._waiting: list[tuple[str, str | None, bytes]] = []
+        #: What is not read yet, by type; how many there are.
+        self._waiting: defaultdict[str, list[bytes]] = defaultdict(list)
+        self._waits = 0
         self.providers: set[str] = set()
         self.apps: set[str] = set()
-        self.numbers: defaultdict[tuple[str, str], set[float]] = defaultdict(set)
-        #: What was read already: sources, and by type what stands before them.
-        self._seen_sources: set[bytes] = set()
-        self._seen: defaultdict[str, set[bytes]] = defaultdict(set)
+        self.numbers: defaultdict[str, defaultdict[str, set[float]]] = defaultdict(_fields)
+        #: What was read already, by type; None: each says something else.
+        self._seen: defaultdict[str, set[bytes] | None] = defaultdict(set)
         #: Whether a row could not be taken apart: then nothing can be said.
         self.unread = False
 
-    def add(self, type_name: str, provider: str | None, body: bytes) -> None:
-        """One row more. It is done for each that is stored: nothing is read of fewer than ``least``."""
-        self.rows += 1
-        if self.rows < self._least:
-            self._waiting.append((type_name, provider, body))
-            if self._few is not None:
-                self._few.add(type_name, provider, body)
-            return
-        if self._waiting:
+    def add(self, type_name: str, provider: str | None, bodies: Sequence[bytes]) -> None:
+        """Rows more, of one type and provider."""
+        self.rows += len(bodies)
+        if provider is not None:
+            self.providers.add(provider)
+        self._waiting[type_name] += bodies
+        self._waits += len(bodies)
+        if (self._waits >= _TOGETHER and self.rows >= self._least) or max(map(len, bodies)) > LONG:
             self.read_waiting()
-        self._add(type_name, provider, body)
+        if self._few is not None and self.rows < self._least:
+            self._few.add(type_name, provider, bodies)
 
     def read_waiting(self) -> None:
         """Read those that are only kept."""
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            self._add(*each)
+        for type_name, bodies in self._waiting.items():
+            self._read(type_name, bodies)
+        self._waiting.clear()
+        self._waits = 0
 
-    def _add(self, type_name: str, provider: str | None, body: bytes) -> None:
+    def _read(self, type_name: str, bodies: Sequence[bytes]) -> None:
         """What was seen already is not read again."""
-        if provider is not None and provider not in self.providers:
-            self.providers.add(provider)
-        at = body.rfind(_SOURCE)
-        if at > 0:
-            said, inside = body[at:], body[:at]
-            named = said.find(_RECORD_ID)
-            if named > 0:  # of records each has its own
-                named += len(_RECORD_ID)
-                end = said.find(b'"', named)
-                if said[end - 1] != _BACKSLASH:
-                    said = said[:named] + said[end:]
-            if said not in self._seen_sources:
-                if said.count(b"{") != 1 or said.count(b"}") != _CLOSED:  # not the event's own, perhaps
-                    self._read(type_name, body)
-                    return
-                if len(self._seen_sources) < _MOST_SEEN:
-                    self._seen_sources.add(said)
-                try:
-                    self._name(_read_source(said[len(_SOURCE) - 1 : -1]))
-                except msgspec.DecodeError:
-                    self.unread = True
-        else:
-            inside = body
         seen = self._seen[type_name]
-        if inside not in seen:
-            if len(seen) < _MOST_SEEN:
-                seen.add(inside)
-            self._read(type_name, body)
+        if seen is None:
+            self._take(type_name, bodies)
+        elif not seen.issuperset(bodies):
+            fresh = set(bodies).difference(seen)
+            self._take(type_name, fresh)
+            if len(seen) < _TRIED_WITH or len(fresh) * 4 < len(bodies) * 3:
+                if len(seen) + len(fresh) <= _MOST_SEEN and max(map(len, fresh)) <= LONG:
+                    seen |= fresh
+            else:
+                self._seen[type_name] = None
 
-    def _read(self, type_name: str, body: bytes) -> None:
-        if len(body) <= _NOTHING:  # a deletion, or purged
-            return
+    def _take(self, type_name: str, bodies: Iterable[bytes]) -> None:
+        whole = [body for body in bodies if len(body) > _NOTHING]  # not deletions, nor what is purged
+        step = 1 if max(map(len, whole), default=0) > LONG else _AT_MOST
+        for start in range(0, len(whole), step):
+            self._take_some(type_name, whole[start : start + step])
+
+    def _take_some(self, type_name: str, bodies: Sequence[bytes]) -> None:
         try:
-            told = _read(body)
+            told = _lines(b"\n".join(bodies))
         except msgspec.DecodeError:
             self.unread = True
             return
-        if told.source is not None:
-            self._name(told.source)
-        value, numbers = told.value, self.numbers
-        if value.__class__ is dict and type_name in _FIRST:
-            for field, number in value.items():
-                if number.__class__ is int or number.__class__ is float:
-                    numbers[type_name, field].add(number)
-                elif field == "samples" and number.__class__ is list:
-                    self._add_samples(type_name, number)
-
-    def _name(self, source: "_MadeBy") -> None:
-        if source.provider is not None:
-            self.providers.add(source.provider)
-        if source.app is not None:
-            self.apps.add(source.app)
+        if len(told) != len(bodies):  # one went on in another
+            self.unread = True
+            return
+        sources = [source for each in told if (source := each.source) is not None]
+        self.providers.update([name for each in sources if (name := each.provider) is not None])
+        self.apps.update([name for each in sources if (name := each.app) is not None])
+        if type_name in _FIRST:
+            fields = self.numbers[type_name]
+            for each in told:
+                if each.value.__class__ is dict:
+                    for field, number in each.value.items():
+                        if number.__class__ is int or number.__class__ is float:
+                            fields[field].add(number)
+                        elif field == "samples" and number.__class__ is list:
+                            self._add_samples(fields[_FIRST[type_name]], number)
 
     def join(self, other: "Gathering") -> None:
         """What that holds, too."""
@@ -173,24 +163,28 @@ class Gathering:
         self.providers |= other.providers
         self.apps |= other.apps
         self.unread |= other.unread
-        for of, numbers in other.numbers.items():
-            self.numbers[of].update(numbers)
+        for type_name, fields in other.numbers.items():
+            for field, numbers in fields.items():
+                self.numbers[type_name][field] |= numbers
 
     def encoded(self) -> bytes | None:
         """As it is kept; None where nothing can be said, or not in few words. Its length says little."""
+        self.read_waiting()
         if self.unread or len(self.providers) > _MOST_NAMES or len(self.apps) > _MOST_NAMES:
             return None
-        places: _Places = {}
-        for (type_name, field), numbers in self.numbers.items():
-            places.setdefault(type_name, {})[field] = _places(numbers)
+        places: _Places = {
+            type_name: {field: _places(numbers) for field, numbers in fields.items()}
+            for type_name, fields in self.numbers.items()
+            if fields
+        }
         piece = _pack((sorted(self.providers), sorted(self.apps), places))
         if len(piece) > _MOST_BYTES:
             return None
         whole = len(piece).to_bytes(_LENGTH, "big") + piece
         return whole.ljust(-(-len(whole) // _PADDED_TO) * _PADDED_TO, b"\0")
 
-    def _add_samples(self, type_name: str, samples: Iterable[Any]) -> None:
-        numbers = self.numbers[type_name, _FIRST[type_name]]
+    @staticmethod
+    def _add_samples(numbers: set[float], samples: Iterable[Any]) -> None:
         numbers.update(
             sample[1]
             for sample in samples
@@ -200,6 +194,10 @@ class Gathering:
             rough = {number if _is_strange(number) else _edge(number, _FINEST) for number in numbers}
             numbers.clear()
             numbers.update(rough)
+
+
+def _fields() -> defaultdict[str, set[float]]:
+    return defaultdict(set)
 
 
 class UsersGathered(dict[User, Gathering]):

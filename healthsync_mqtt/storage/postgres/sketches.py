@@ -6,6 +6,7 @@ with the commit that ends it. Where several wrote, and where something is taken 
 away in the same transaction, and rows are looked through again, a few with each commit.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -69,21 +70,26 @@ class BlockSketches:
 
     def add(self, rows: Iterable[tuple[Any, ...]]) -> None:
         """Rows that are being staged, as they are written, with readable bodies."""
-        sealed = self._making.is_sealed()
-        block, gathered, get = self._block, self._gathered, self._gathered.get
-        for seq, _, _, _, _, _, _, _, user, _, provider, kind, _, body in rows:
-            if (seq - 1) >> BLOCK_LOG2 != block:
-                block = self._block = (seq - 1) >> BLOCK_LOG2
-                gathered = self._gathered = UsersGathered()
-                get, self._rows = gathered.get, 0
-            self._rows += 1
-            if user != NOBODY:
-                of_user = get(user)
-                if of_user is None:
-                    of_user = gathered.begun(user, seq, _LEAST_ROWS, sealed=sealed)
-                of_user.add(kind, provider, body)
+        for block, of_block in groupby(rows, _block_of):
+            if block != self._block:
+                self._block, self._rows, self._gathered = block, 0, UsersGathered()
+            self._rows += self._gather(of_block)
             if self._rows == 1 << BLOCK_LOG2:
-                self._whole[block] = gathered
+                self._whole[block] = self._gathered
+
+    def _gather(self, rows: Iterable[tuple[Any, ...]]) -> int:
+        """Keep what rows hold; how many they are."""
+        together: defaultdict[tuple[str, str | None, str], list[bytes]] = defaultdict(list)
+        gathered, sealed, number = self._gathered, self._making.is_sealed(), 0
+        for seq, _, _, _, _, _, _, _, user, _, provider, kind, _, body in rows:
+            number += 1
+            if user != NOBODY:
+                if user not in gathered:
+                    gathered.begun(user, seq, _LEAST_ROWS, sealed=sealed)
+                together[user, provider, kind].append(body)
+        for (user, provider, kind), bodies in together.items():
+            gathered[user].add(kind, provider, bodies)
+        return number
 
     def finish(self, connection: Connection, before: int, head: int) -> None:
         """With a commit that moves the head: write what blocks hold that end by it, and look through some rows."""
@@ -137,7 +143,7 @@ class BlockSketches:
             except TamperedError:  # whoever reads it is told so
                 of_user.unread = True
             else:
-                of_user.add(row.type, row.provider, body)
+                of_user.add(row.type, row.provider, [body])
         if len(rows) == _ROWS_PER_STEP:
             self._again = block, times, rows[-1].seq, gathered
             return
@@ -222,6 +228,11 @@ class SketchedStretches:
         self, user: str, block: int, stored: bytes, how: int | None, contents: Contents, type_name: str | None
     ) -> bool:
         return may_hold(self._opened(user, block, stored, how), contents, type_name)
+
+
+def _block_of(row: tuple[Any, ...]) -> int:
+    block: int = (row[0] - 1) >> BLOCK_LOG2
+    return block
 
 
 def _runs(first: int, last: int, without: set[int]) -> list[tuple[int, int]]:

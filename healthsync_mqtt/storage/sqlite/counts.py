@@ -7,7 +7,8 @@ afterwards costs four times as much; where that was lost, or is not true any mor
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import apsw
@@ -16,13 +17,33 @@ from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
 from healthsync_mqtt.storage.sqlite.shelves import Shelves
 from healthsync_mqtt.storage.sqlite.statements import statements
-from healthsync_mqtt.storage.whole_days import CutDay, WholeDays
+from healthsync_mqtt.storage.whole_days import DAY_US, CutDay, WholeDays
 
 SQL = statements("counting")
 _INDEX_SQL = statements("index")
 
-Tally = dict[tuple[int, int, int, int, int], int]
-"""Rows by user, type, device, provider (numbers of names; 0: none) and day; how many of them are events."""
+
+class Tally:
+    """What rows are that were staged one after another: their numbers, and what else their block must be told of."""
+
+    __slots__ = ("events", "has_versions", "supersedes")
+
+    def __init__(self) -> None:
+        #: By user, type, device, provider (numbers of names; 0: none) and day of such rows: how many are events.
+        self.events: dict[tuple[int, int, int, int, int], int] = {}
+        self.has_versions = False
+        #: Whether one of them takes the place of a row.
+        self.supersedes = False
+
+    def add(self, whose: tuple[int, int, int, int], starts: Sequence[int], empty: Iterable[int]) -> None:
+        """Rows of one user, type, device and provider; ``empty`` start those that are no event with a body."""
+        first, last = min(starts) // DAY_US, max(starts) // DAY_US
+        days = {first: len(starts)} if first == last else Counter([start // DAY_US for start in starts])
+        for start in empty:
+            days[start // DAY_US] -= 1
+        for day, events in days.items():
+            key = *whose, day
+            self.events[key] = self.events.get(key, 0) + events
 
 
 def count_block(connection: apsw.Connection, first: int, last: int, tally: Tally | None) -> None:
@@ -32,14 +53,16 @@ def count_block(connection: apsw.Connection, first: int, last: int, tally: Tally
     if tally is None:
         fetch(connection, SQL["count_block"], block)
     else:
-        rows = [(shelf, *key, events) for key, events in sorted(tally.items())]
+        rows = [(shelf, *key, events) for key, events in sorted(tally.events.items())]
         connection.executemany(SQL["add_count"], rows).fetchall()
-    superseded = {
-        "first": first, "last": last, "width": identities.SHELF_LOG2,
-        "uncounted": fetch_value(connection, SQL["uncounted"]),
-    }  # fmt: skip
-    fetch(connection, SQL["uncount_superseded_by"], superseded)
-    fetch(connection, SQL["fill_versions"], block)
+    if tally is None or tally.supersedes:
+        superseded = {
+            "first": first, "last": last, "width": identities.SHELF_LOG2,
+            "uncounted": fetch_value(connection, SQL["uncounted"]),
+        }  # fmt: skip
+        fetch(connection, SQL["uncount_superseded_by"], superseded)
+    if tally is None or tally.has_versions:
+        fetch(connection, SQL["fill_versions"], block)
 
 
 def count_old_block(connection: apsw.Connection, indexed: int) -> bool:

@@ -39,6 +39,8 @@ class Tuning:
     commits_left: int = 8
     #: Commits between two blocks of an older log that are put on their shelves.
     commits_per_old_block: int = 16
+    #: Staged rows that are counted and read for their sketches together, at least: one by one each takes twice as much.
+    rows_at_once: int = 256
     #: Rows that a commit looks through for what they hold, of blocks where that is not known: some 2 ms.
     rows_per_sketching: int = 256
     #: Rows whose blocks have their sketches together, at least: a sketch of few rows costs as much as one of many.

@@ -44,7 +44,6 @@ from healthsync_mqtt.storage.sqlite.sealing import RowSealing
 from healthsync_mqtt.storage.sqlite.sketches import Sketches, SketchMaking
 from healthsync_mqtt.storage.sqlite.statements import statements
 from healthsync_mqtt.storage.sqlite.upkeep import Upkeep
-from healthsync_mqtt.storage.whole_days import DAY_US
 
 if TYPE_CHECKING:
     from healthsync_mqtt.model.origin import Origin
@@ -84,10 +83,10 @@ class SqliteEventLog:
         self._index = IdentityIndex(connection, tuning)
         making = SketchMaking(lambda: self._how.on, self._seal_sketch, self._told)
         self._sketches = Sketches(connection, making, tuning)
-        self._upkeep = Upkeep(connection, self._index, self._sketches)
-        self._quarantine = Quarantine(connection, quotas)
         self._names: dict[str, int] = {}
         self._words: dict[int | None, str | None] = {}
+        self._upkeep = Upkeep(connection, self._index, self._sketches, self._words)
+        self._quarantine = Quarantine(connection, quotas)
         self._head = self._staged_head = 0
         #: The last row, as its anchor knows it: what is committed and what is staged.
         self._last: LastRow | None = None
@@ -388,7 +387,9 @@ class SqliteEventLog:
 
     def _load(self) -> None:
         self._names = dict(fetch(self._connection, _SQL["names"]))
-        self._words = {None: None, **{number: name for name, number in self._names.items()}}
+        self._words.clear()
+        self._words[None] = None
+        self._words.update((number, name) for name, number in self._names.items())
         self._use(Sealed.of(dict(fetch(self._connection, _SQL["meta"]))))
         self._last = self._staged_last = next(
             (LastRow(*row) for row in fetch(self._connection, _SQL["last_row"])), None
@@ -421,17 +422,19 @@ class SqliteEventLog:
         names, recent = self._names, self._index.recent
         positions = self._staged_positions
         first = head = self._staged_head + 1
-        tally, gathered = self._upkeep.tally, self._sketches.gathered
         identities = self._identities(items)
         known = self._index.known(identities)
         there = self._stored(set(known.values()))
+        #: Where in the rows the sender or the type is another one.
+        breaks: list[int] = []
         sender: Origin | None = None
+        kind, type_no = "", 0
         user, user_no, device_no, provider, provider_no = "", 0, None, None, None
         for (origin, (event_id, type_name, start_us, end_us, version, op, body, _)), identity in zip(
             items, identities, strict=True
         ):
             if origin is not sender:  # a sender's events come many in a row
-                sender = origin
+                sender, kind = origin, ""
                 user, device, provider, _ = origin
                 user_no = names.get(user) or self._number(user)
                 device_no = None if device is None else names.get(device) or self._number(device)
@@ -458,12 +461,9 @@ class SqliteEventLog:
                 superseded.append((latest, head))
             position = (positions.get(user_no) or self._position(user_no)) + 1
             positions[user_no] = position
-            type_no = names.get(type_name) or self._number(type_name)
-            if tally is not None:
-                key = user_no, type_no, device_no or 0, provider_no or 0, start_us // DAY_US
-                tally[key] = tally.get(key, 0) + (not op)
-            if gathered is not None:
-                (gathered.get(user_no) or self._sketches.begun(gathered, user_no, head)).add(type_name, provider, body)
+            if type_name != kind:
+                kind, type_no = type_name, names.get(type_name) or self._number(type_name)
+                breaks.append(len(rows))
             rows.append(
                 (
                     head,
@@ -492,6 +492,7 @@ class SqliteEventLog:
         if superseded:
             self._connection.executemany(_SQL["supersede"], superseded).fetchall()
         if rows:
+            self._upkeep.add(rows, breaks, supersede=bool(superseded))
             self._staged_head = head - 1
             self._staged_last = LastRow(head - 1, rows[-1][1], received_us)
         return seqs

@@ -18,7 +18,6 @@ from healthsync_mqtt.storage.sqlite.faults import store_error
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.statements import statements
-from healthsync_mqtt.storage.whole_days import DAY_US
 
 _SQL = statements("writer")
 _QUARANTINE_SQL = statements("quarantine")
@@ -89,7 +88,7 @@ class SqliteMovingLog(SqliteEventLog):
     def _adopt(self, rows: Sequence[Record]) -> None:
         """As ``_stage_items``, but what the log would decide was decided in another one."""
         sealing = self._sealing if self._how.on else None
-        tally, gathered = self._upkeep.tally, self._sketches.gathered
+        whole: list[tuple[Any, ...]] = []
         plain: list[tuple[Any, ...]] = []
         unknown: list[tuple[Any, ...]] = []
         superseded: list[tuple[int, int]] = []
@@ -123,18 +122,14 @@ class SqliteMovingLog(SqliteEventLog):
                 self._words[0] = NOBODY
             else:
                 self._staged_positions[user_no] = row.position
-                if tally is not None:
-                    key = user_no, written[5], written[3] or 0, written[4] or 0, row.start_us // DAY_US
-                    tally[key] = tally.get(key, 0) + (not row.op and row.body != b"")
-                if gathered is not None:
-                    of_user = gathered.get(user_no) or self._sketches.begun(gathered, user_no, row.seq)
-                    of_user.add(row.type, row.provider, row.body)
+                whole.append(written)
             self._staged_last = LastRow(row.seq, identity, row.received_us)
         known = [(*each, None) for each in plain] if sealing is None else sealing.rows(plain, self._words)
-        whole = sorted(known + unknown) if unknown else known
-        self._connection.executemany(_SQL["append_as"], whole).fetchall()
+        stored = sorted(known + unknown) if unknown else known
+        self._connection.executemany(_SQL["append_as"], stored).fetchall()
         if superseded:
             self._connection.executemany(_SQL["supersede"], superseded).fetchall()
+        self._upkeep.add(whole, range(len(whole)), supersede=bool(superseded))
 
     def _no(self, name: str) -> int:
         return self._names.get(name) or self._number(name)

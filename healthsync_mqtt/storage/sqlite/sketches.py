@@ -120,7 +120,7 @@ class Sketches:
             except TamperedError:  # whoever reads it is told so
                 of_user.unread = True
             else:
-                of_user.add(type_name, provider, body)
+                of_user.add(type_name, provider, [body])
         if len(rows) == self._rows_per_step:
             self._again = block, rows[-1][0] + 1, gathered
             return

@@ -7,22 +7,41 @@ rows of others between them: whoever waits for the one seldom waits for both. An
 due to the next of many, where there was one right before: that of one event would have what a flood's commits owe.
 """
 
-from itertools import islice
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import islice, pairwise
+from operator import itemgetter
+from typing import Any
 
 import apsw
 
+from healthsync_mqtt.storage.sketch import LONG
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
 from healthsync_mqtt.storage.sqlite.counts import Tally, count_block, count_old_block
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, SQL, Filter, IdentityIndex
 from healthsync_mqtt.storage.sqlite.sketches import Sketches
 
+_SEQ, _SENDER_AND_TYPE, _VERSION, _OP, _START, _BODY = 0, slice(2, 6), 6, 7, 8, 12
+"""Where in a row that is written."""
+_version, _start, _body = map(itemgetter, (_VERSION, _START, _BODY))
+
 
 class Upkeep:
-    """Turns the newest rows into a block of the index, merges runs, and saves the filter."""
+    """Turns the newest rows into a block of the index, merges runs, and saves the filter.
 
-    def __init__(self, connection: apsw.Connection, index: IdentityIndex, sketches: Sketches) -> None:
+    ``words`` are the log's names by their numbers.
+    """
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        index: IdentityIndex,
+        sketches: Sketches,
+        words: Mapping[int | None, str | None],
+    ) -> None:
         self._connection = connection
+        self._words = words
         self._index = index
         self._sketches = sketches
         self._tuning = index.tuning
@@ -39,6 +58,9 @@ class Upkeep:
         self._since_run = 0
         #: Whether the dictionary has those, too.
         self._run_read = False
+        #: Rows that were staged and are neither counted nor read yet, by user, device, provider and type; how many.
+        self._new: defaultdict[tuple[int, int | None, int | None, int], list[Any]] = defaultdict(list)
+        self._new_rows = 0
         #: What the rows since the last run are, and those of the run that has no block; None: it is not known.
         self.tally: Tally | None = None
         self._block_tally: Tally | None = None
@@ -59,7 +81,26 @@ class Upkeep:
     def forget_tally(self) -> None:
         """Rows since the last block are not what they were when they were staged."""
         self.tally = self._block_tally = None
+        self._new.clear()
+        self._new_rows = 0
         self._sketches.forget()
+
+    def add(self, rows: Sequence[tuple[Any, ...]], breaks: Sequence[int], *, supersede: bool) -> None:
+        """Rows of users that are being staged, as they are written, with readable ids and bodies.
+
+        From each of ``breaks`` to the next all rows are of one sender and type; the first is 0. ``supersede``: whether
+        one of them takes the place of a row.
+        """
+        if not rows or (self.tally is None and self._sketches.gathered is None):
+            return
+        if self.tally is not None and supersede:
+            self.tally.supersedes = True
+        new = self._new
+        for first, end in pairwise((*breaks, len(rows))):
+            new[rows[first][_SENDER_AND_TYPE]].extend(rows[first:end])
+        self._new_rows += len(rows)
+        if self._new_rows >= self._tuning.rows_at_once or max(map(len, map(_body, rows))) > LONG:
+            self._look_at_new()
 
     def emptied(self) -> None:
         """The dictionary was emptied: its rows have a run that is committed."""
@@ -81,6 +122,19 @@ class Upkeep:
             if not saved and not merged:
                 self._credit = 0
         return flushed
+
+    def _look_at_new(self) -> None:
+        tally, gathered = self.tally, self._sketches.gathered
+        for (user, device, provider, kind), rows in self._new.items():
+            if tally is not None:
+                empty = [row[_START] for row in rows if row[_OP] or not row[_BODY]]
+                tally.add((user, kind, device or 0, provider or 0), list(map(_start, rows)), empty)
+                tally.has_versions = tally.has_versions or any(map(_version, rows))
+            if gathered is not None:
+                of_user = gathered.get(user) or self._sketches.begun(gathered, user, rows[0][_SEQ])
+                of_user.add(str(self._words[kind]), self._words[provider], list(map(_body, rows)))
+        self._new.clear()
+        self._new_rows = 0
 
     def _leaves_work(self, staged_rows: int) -> bool:
         """Whether a commit of so many rows leaves what is due to one that has more, or none: of duplicates, mostly."""
@@ -124,7 +178,8 @@ class Upkeep:
         run = fetch_value(self._connection, SQL["add_run"], (0, first, head, None))
         fetch(self._connection, SQL["fill_run"], (run, first, head))
         self._blockless, self._since_run = head, 0
-        self._block_tally, self.tally = self.tally, {}
+        self._look_at_new()
+        self._block_tally, self.tally = self.tally, Tally()
         self._sketches.add_run(head - first + 1)
         for level, first_seq, last_seq in fetch(self._connection, SQL["full_level"], (self._tuning.runs_per_level,)):
             target = fetch_value(self._connection, SQL["add_run"], (level + 1, first_seq, last_seq, 0))

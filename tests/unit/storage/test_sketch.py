@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -35,7 +36,11 @@ def bodies(draw: st.DrawFn) -> bytes:
     return json.dumps(said, separators=(",", ":"), ensure_ascii=draw(st.booleans())).encode()
 
 
-rows = st.tuples(st.sampled_from(["heart_rate", "weight", "steps", "mood"]), st.sampled_from([None, "oura"]), bodies())
+rows = st.tuples(
+    st.sampled_from(["heart_rate", "weight", "steps", "mood"]),
+    st.sampled_from([None, "oura"]),
+    st.lists(bodies(), min_size=1, max_size=4),
+)
 ends = st.one_of(st.integers(-70, 70).map(float), st.floats(allow_nan=False))
 asked = st.builds(
     Contents,
@@ -55,14 +60,15 @@ asked = st.builds(
 
 @settings(deadline=None, max_examples=int(os.environ.get("HEALTHSYNC_HISTORIES", "150")))
 @given(st.lists(rows, min_size=1, max_size=12), st.lists(asked, min_size=1, max_size=6))
-def test_what_is_there_may_be_there(stored: list[tuple[str, str | None, bytes]], wishes: list[Contents]) -> None:
+def test_what_is_there_may_be_there(stored: list[tuple[str, str | None, list[bytes]]], wishes: list[Contents]) -> None:
     gathering, whole = Gathering(), Gathering()
-    for row in stored:
-        gathering.add(*row)
+    for some in stored:
+        gathering.add(*some)
     whole.join(gathering)
     for kept in (gathering.encoded(), whole.encoded()):
         assert kept is None or len(kept) % 128 == 0
-        for type_name, provider, body in stored if kept else ():
+        each_row = [(type_name, provider, body) for type_name, provider, bodies in stored for body in bodies]
+        for type_name, provider, body in each_row if kept else ():
             record = Record(1, "u", None, provider, "e", type_name, 0, None, 0, 0, 0, body, 1)
             for wish in wishes:
                 if record in wish:
@@ -73,7 +79,7 @@ def test_what_is_there_may_be_there(stored: list[tuple[str, str | None, bytes]],
 def of(*each: dict[str, Any], type_name: str = "heart_rate") -> Sketch:
     gathering = Gathering()
     for value in each:
-        gathering.add(type_name, None, json.dumps(value, separators=(",", ":")).encode())
+        gathering.add(type_name, None, [json.dumps(value, separators=(",", ":")).encode()])
     kept = gathering.encoded()
     assert kept is not None
     return Sketch.of(kept)
@@ -110,12 +116,50 @@ def test_of_very_many_numbers_it_is_kept_roughly_where_they_lie() -> None:
 
 def test_of_rows_that_cannot_be_taken_apart_nothing_is_said() -> None:
     gathering = Gathering()
-    gathering.add("heart_rate", None, b'{"value":{"bpm":60},"source":{"app":7}}')
+    gathering.add("heart_rate", None, [b'{"value":{"bpm":60},"source":{"app":7}}'])
     assert gathering.encoded() is None
+
+
+def test_of_rows_that_only_together_can_be_taken_apart_nothing_is_said() -> None:
+    """They are read together: what one leaves open another may close, and what lies between is in neither."""
+    gathering = Gathering()
+    gathering.add("heart_rate", None, [b'{"device":', b'{"value":{"bpm":60}}', b"}"])
+    assert gathering.encoded() is None
+
+
+@pytest.mark.parametrize("long", ["", "x" * 2000])
+def test_of_many_rows_that_all_say_something_else_none_is_left_out(long: str) -> None:
+    """They are not remembered then, nor is what is long; some come one by one, some again."""
+    gathering, rows = Gathering(least=64), []
+    for number in range(900):
+        said = {"value": {"bpm": number}, "source": {"record_id": f"{number}{long}", "app": f"a{number % 7}"}}
+        rows.append(json.dumps(said, separators=(",", ":")).encode())
+    for start, end in ((0, 1), (1, 40), (20, 300), (300, 301), (301, 880), (0, 900)):
+        gathering.add("heart_rate", None, rows[start:end])
+    sketch = Sketch.of(gathering.encoded() or b"")
+    assert all(sketch.may_hold(Contents(value=ValueRange.of(f"bpm:{number}..{number}"))) for number in range(900))
+    assert all(sketch.may_hold(Contents(app=f"a{number}")) for number in range(7))
+    assert not sketch.may_hold(Contents(app="a7"))
+    assert not sketch.may_hold(Contents(value=ValueRange.of("bpm:1100..")))
+
+
+def test_long_rows_do_not_wait_in_memory() -> None:
+    tracemalloc.start()
+    try:
+        few = Gathering()
+        gatherings = [Gathering(least=64, few=few) for _ in range(20)]
+        for number in range(20):
+            for gathering in gatherings:
+                said = {"value": {"bpm": number}, "source": {"app": "a"}, "note": "x" * 50_000}
+                gathering.add("heart_rate", None, [json.dumps(said).encode()])
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 2_000_000, "20 MB were read"
 
 
 def test_of_more_apps_than_can_be_kept_nothing_is_said() -> None:
     gathering = Gathering()
     for number in range(129):
-        gathering.add("heart_rate", None, b'{"value":{"bpm":60},"source":{"app":"%d"}}' % number)
+        gathering.add("heart_rate", None, [b'{"value":{"bpm":60},"source":{"app":"%d"}}' % number])
     assert gathering.encoded() is None

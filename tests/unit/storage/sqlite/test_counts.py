@@ -24,7 +24,7 @@ DAY_US = 86_400_000_000
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 SMALL = Tuning(
     rows_per_block=4, runs_per_level=2, rows_per_step=2, moves_per_step=4, first_filter_log2=6, rows_per_sketching=3,
-    rows_per_sketch=2, rows_sketched_together=9,
+    rows_per_sketch=2, rows_sketched_together=9, rows_at_once=3,
 )  # fmt: skip
 
 
@@ -211,6 +211,17 @@ def test_who_gets_the_number_of_somebody_erased_has_none_of_their_types(tmp_path
         log.stage([item("c", "carol")], [], NOW_US)
         log.commit()
         assert reader.types("carol") == ["heart_rate"]
+
+
+def test_a_purged_row_that_is_taken_over_is_not_counted(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    with SqliteEventLog.open(path, tuning=SMALL) as log, SqliteLogReader.open(path) as reader:
+        for number in range(6):
+            made = item(f"e{number}", "alice", start_us=number)
+            log.stage([made, made._replace(event=made.event._replace(id=f"p{number}", body=b""))] * 2, [], NOW_US)
+            log.commit()
+        ((_, events),) = reader.counts(days=False).items()
+        assert events == 6
 
 
 def test_counts_are_kept_and_not_worked_out_from_rows(tmp_path: Path) -> None:
