@@ -6,6 +6,7 @@ in the same transaction; then, and in blocks of before, rows are looked through 
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -65,7 +66,8 @@ class Sketches:
 
     def forget(self) -> None:
         """Drop what is half done in memory."""
-        self.gathered = self._of_blocks = self._again = None
+        self._of_blocks = self._again = None
+        self.gathered = UsersGathered() if fetch_value(self._connection, _SQL["all_sketched"]) else None
         self._blocks = [block for (block,) in fetch(self._connection, _SQL["alone"])]
         self._rows, self._complete, self._more = 0, False, True
 
@@ -113,6 +115,7 @@ class Sketches:
         block, first, gathered = self._again
         wanted = {"first": first, "last": block, "limit": self._rows_per_step}
         rows = fetch(self._connection, _SQL["rows_without"], wanted)
+        together: defaultdict[tuple[int, str, str | None], list[bytes]] = defaultdict(list)
         for row in rows:
             of_user = gathered.get(row[2]) or self.begun(gathered, row[2], row[0])
             try:
@@ -120,7 +123,9 @@ class Sketches:
             except TamperedError:  # whoever reads it is told so
                 of_user.unread = True
             else:
-                of_user.add(type_name, provider, [body])
+                together[row[2], type_name, provider].append(body)
+        for (user, type_name, provider), bodies in together.items():
+            gathered[user].add(type_name, provider, bodies)
         if len(rows) == self._rows_per_step:
             self._again = block, rows[-1][0] + 1, gathered
             return

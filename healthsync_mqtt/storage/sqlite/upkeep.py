@@ -73,6 +73,8 @@ class Upkeep:
         self._saving = self._fed = None
         self._in_filter = 0
         self.forget_tally()
+        if not self._index.recent:
+            self.tally = Tally()
         self._old_blocks = True
         last_of_runs = fetch_value(self._connection, SQL["last_of_runs"])
         self._blockless = last_of_runs if last_of_runs > self._index.indexed_through else 0

@@ -16,6 +16,10 @@ _BEFORE_WORDS: Final = 5
 class _NoSketches(Sketches):
     """Of no rows it is kept what they hold inside."""
 
+    def forget(self) -> None:
+        super().forget()
+        self.gathered = None
+
     def add_run(self, rows: int) -> None:
         pass
 

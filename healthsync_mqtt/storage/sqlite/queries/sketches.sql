@@ -24,6 +24,9 @@ SELECT first FROM block_sketched WHERE block = ?
 -- name: alone
 SELECT last_seq FROM block WHERE last_seq > (SELECT coalesce(max(block), 0) FROM block_sketched) ORDER BY last_seq
 
+-- name: all_sketched
+SELECT NOT EXISTS (SELECT 1 FROM log WHERE seq > (SELECT coalesce(max(block), 0) FROM block_sketched))
+
 -- name: put_together
 INSERT INTO block_sketched (block, sketched, first) VALUES (?, ?, ?)
 
