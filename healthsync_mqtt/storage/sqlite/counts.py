@@ -23,7 +23,7 @@ SQL = statements("counting")
 _INDEX_SQL = statements("index")
 
 
-class Tally:
+class BlockTally:
     """What rows are that were staged one after another: their numbers, and what else their block must be told of."""
 
     __slots__ = ("events", "has_versions", "supersedes")
@@ -46,7 +46,7 @@ class Tally:
             self.events[key] = self.events.get(key, 0) + events
 
 
-def count_block(connection: apsw.Connection, first: int, last: int, tally: Tally | None) -> None:
+def count_block(connection: apsw.Connection, first: int, last: int, tally: BlockTally | None) -> None:
     """Count the newest block, these rows, and no longer what they supersede. ``tally``: of them, where it is known."""
     shelf = last >> identities.SHELF_LOG2
     block = {"shelf": shelf, "first": first, "last": last}

@@ -18,7 +18,7 @@ import apsw
 from healthsync_mqtt.storage.sketch import LONG
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
-from healthsync_mqtt.storage.sqlite.counts import Tally, count_block, count_old_block
+from healthsync_mqtt.storage.sqlite.counts import BlockTally, count_block, count_old_block
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, SQL, Filter, IdentityIndex
 from healthsync_mqtt.storage.sqlite.sketches import Sketches
 
@@ -62,8 +62,8 @@ class Upkeep:
         self._new: defaultdict[tuple[int, int | None, int | None, int], list[Any]] = defaultdict(list)
         self._new_rows = 0
         #: What the rows since the last run are, and those of the run that has no block; None: it is not known.
-        self.tally: Tally | None = None
-        self._block_tally: Tally | None = None
+        self.tally: BlockTally | None = None
+        self._block_tally: BlockTally | None = None
         #: Commits until the next old block is put on its shelf and counted, and whether there is one.
         self._old_block_in = self._tuning.commits_per_old_block
         self._old_blocks = True
@@ -74,7 +74,7 @@ class Upkeep:
         self._in_filter = 0
         self.forget_tally()
         if not self._index.recent:
-            self.tally = Tally()
+            self.tally = BlockTally()
         self._old_blocks = True
         last_of_runs = fetch_value(self._connection, SQL["last_of_runs"])
         self._blockless = last_of_runs if last_of_runs > self._index.indexed_through else 0
@@ -181,7 +181,7 @@ class Upkeep:
         fetch(self._connection, SQL["fill_run"], (run, first, head))
         self._blockless, self._since_run = head, 0
         self._look_at_new()
-        self._block_tally, self.tally = self.tally, Tally()
+        self._block_tally, self.tally = self.tally, BlockTally()
         self._sketches.add_run(head - first + 1)
         for level, first_seq, last_seq in fetch(self._connection, SQL["full_level"], (self._tuning.runs_per_level,)):
             target = fetch_value(self._connection, SQL["add_run"], (level + 1, first_seq, last_seq, 0))
