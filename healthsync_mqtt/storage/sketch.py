@@ -9,6 +9,7 @@ import math
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
@@ -53,6 +54,7 @@ class _Inside(msgspec.Struct, gc=False):
     source: _MadeBy | None = None
 
 
+_read: Final = msgspec.json.Decoder(_Inside).decode
 _lines: Final = msgspec.json.Decoder(_Inside).decode_lines
 _pack: Final = msgspec.msgpack.encode
 _Places = dict[str, dict[str, list[float] | None]]
@@ -136,11 +138,8 @@ class Gathering:
 
     def _take_some(self, type_name: str, bodies: Sequence[bytes]) -> None:
         try:
-            told = _lines(b"\n".join(bodies))
+            told = _told(bodies)
         except msgspec.DecodeError:
-            self.unread = True
-            return
-        if len(told) != len(bodies):  # one went on in another
             self.unread = True
             return
         sources = [source for each in told if (source := each.source) is not None]
@@ -194,6 +193,15 @@ class Gathering:
             rough = {number if _is_strange(number) else _edge(number, _FINEST) for number in numbers}
             numbers.clear()
             numbers.update(rough)
+
+
+def _told(bodies: Sequence[bytes]) -> list[_Inside]:
+    """What bodies say; DecodeError when one of them cannot be read."""
+    with suppress(msgspec.DecodeError):
+        told = _lines(b"\n".join(bodies))
+        if len(told) == len(bodies):
+            return told
+    return list(map(_read, bodies))  # one of them has lines of its own
 
 
 def _fields() -> defaultdict[str, set[float]]:

@@ -127,6 +127,18 @@ def test_of_rows_that_only_together_can_be_taken_apart_nothing_is_said() -> None
     assert gathering.encoded() is None
 
 
+def test_rows_with_lines_of_their_own_are_read_beside_others() -> None:
+    """An event is kept as it was sent, by some with a line for each field."""
+    gathering = Gathering()
+    rows = [b'{"value":\n{"bpm":61},\n"source":{"app":"lines"}}', b'{"value":{"bpm":62}}']
+    gathering.add("heart_rate", None, rows * 9)
+    sketch = Sketch.of(gathering.encoded() or b"")
+    assert sketch.may_hold(Contents(app="lines"))
+    assert not sketch.may_hold(Contents(app="other"))
+    assert sketch.may_hold(Contents(value=ValueRange.of("bpm:61..61")))
+    assert not sketch.may_hold(Contents(value=ValueRange.of("bpm:63..")))
+
+
 @pytest.mark.parametrize("long", ["", "x" * 2000])
 def test_of_many_rows_that_all_say_something_else_none_is_left_out(long: str) -> None:
     """They are not remembered then, nor is what is long; some come one by one, some again."""
