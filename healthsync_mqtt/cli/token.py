@@ -24,6 +24,9 @@ def revoke(
         str | None, typer.Option(help="Or, with --device: every token of a device.", autocompletion=completion.users)
     ] = None,
     device: Annotated[str | None, typer.Option(help="The device of --user.", autocompletion=completion.devices)] = None,
+    subscriber: Annotated[
+        str | None, typer.Option(help="Or: every token of a subscriber.", autocompletion=completion.subscribers)
+    ] = None,
     yes: Yes = False,
     data: Data = DATA,
     json: Json = False,
@@ -34,16 +37,20 @@ def revoke(
     """
     place = DataDirectory(data)
     whole_device = user is not None and device is not None
-    if (user is None) != (device is None) or sum((jti is not None, token_file is not None, whole_device)) != 1:
-        raise UsageError(
-            "which token?", hint="healthsync token revoke JTI, or --token-file FILE, or --user USER --device DEVICE"
-        )
+    if jti is None and token_file is None:
+        with place.registry() as registry:
+            if user is not None and device is not None:
+                registry.device(user, device)
+            if subscriber is not None:
+                registry.subscriber(subscriber)
+    named = (jti is not None, token_file is not None, whole_device, subscriber is not None)
+    if (user is None) != (device is None) or sum(named) != 1:
+        hint = "healthsync token revoke JTI, or --token-file FILE, or --user USER --device DEVICE, or --subscriber NAME"
+        raise UsageError("which token?", hint=hint)
     which = f"every token of {device} of {user}" if whole_device else "this token"
+    which = which if subscriber is None else f"every token of {subscriber}"
     if jti is not None:
         _must_be_known(place, jti)
-    elif user is not None and device is not None:
-        with place.registry() as registry:
-            registry.device(user, device)
     output.agree(f"Revoke {which}? Connections made with it are closed, for good", yes=yes or json)
     shown: dict[str, Any]
     with place.changing() as change:
@@ -52,6 +59,10 @@ def revoke(
             registry.revocation.revoke_device_tokens(user, device, now_us())
             change.note("token.revoked", user=user, device=device, which="all")
             shown = {"user_id": user, "device_id": device, "revoked": True}
+        elif subscriber is not None:
+            registry.revocation.revoke_subscriber_tokens(subscriber)
+            change.note("token.revoked", client=subscriber, which="all")
+            shown = {"subscriber": subscriber, "revoked": True}
         else:
             found = jti if jti is not None else _jti_in(token_file)
             new = registry.revocation.revoke_token(found, now_us())

@@ -121,7 +121,7 @@ def enable(name: Name, data: Data = DATA, json: Json = False) -> None:
     Example: healthsync webhook enable board
     """
     with DataDirectory(data).changing() as change:
-        made = change.registry.webhooks.change(name, disabled_us=None, failures=0, failing_us=None, due_us=0)
+        made = change.registry.webhooks.enable(name)
         change.note("webhook.enabled", webhook=name)
     _print(made, as_json=json)
 

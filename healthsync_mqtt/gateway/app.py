@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, ValidationException, WebSocketRequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
@@ -19,12 +19,14 @@ from starlette.websockets import WebSocket
 from healthsync_mqtt import __version__
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.gateway.bodies.deprecation import ANSWER_HEADERS
+from healthsync_mqtt.gateway.bodies.own_headers import own_headers
 from healthsync_mqtt.gateway.bodies.problem import HttpError, problem
 from healthsync_mqtt.gateway.document.openapi import document
 from healthsync_mqtt.gateway.document.page import POLICY, page
 from healthsync_mqtt.gateway.login.rules import Anybody
 from healthsync_mqtt.gateway.server.direct_routes import Direct
 from healthsync_mqtt.gateway.server.forwarding import Forwarding
+from healthsync_mqtt.gateway.server.head_requests import HeadRequests, answers_head
 from healthsync_mqtt.gateway.server.spans import RequestSpan, RequestSpans
 from healthsync_mqtt.gateway.server.traffic import Traffic
 from healthsync_mqtt.telemetry.log import get_logger
@@ -40,18 +42,6 @@ _ENDING: Final = HttpError(
     503, "unavailable", "the gateway ends", hint="send the same again after Retry-After", retry_after_s=1.0
 )
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_HEADERS: Final = tuple(
-    (name.encode(), value.encode())
-    for name, value in (
-        ("x-content-type-options", "nosniff"),
-        ("cache-control", "no-store"),
-        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
-        ("referrer-policy", "no-referrer"),
-        ("x-frame-options", "DENY"),
-        ("cross-origin-resource-policy", "same-origin"),
-        ("strict-transport-security", "max-age=31536000"),
-    )
-)
 
 
 def application(
@@ -63,7 +53,8 @@ def application(
 ) -> ASGIApp:
     """The ASGI application of these routes, and of the document of them. Nothing else is served."""
     app = routed(routers, anybody)
-    return Surroundings(Direct(app, app.state.served, _ours, _defect), traffic, spans, forwarding)
+    served = Direct(HeadRequests(app, app.state.served), app.state.served, _ours, _defect)
+    return Surroundings(served, traffic, spans, forwarding)
 
 
 def described(app: FastAPI) -> dict[str, Any]:
@@ -102,11 +93,20 @@ def routed(routers: Iterable[APIRouter], anybody: Anybody) -> FastAPI:
         headers = {"Content-Security-Policy": POLICY, "Cache-Control": "public, max-age=3600"}
         return Response(pages[0], media_type="text/html", headers=headers)
 
+    served += [each for each in app.router.routes if isinstance(each, APIRoute)]
     app.add_exception_handler(HealthSyncError, _ours)  # type: ignore[arg-type]  # of WebSockets too
     app.add_exception_handler(HTTPException, _theirs)
-    app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(RequestValidationError, _unreadable)  # type: ignore[arg-type]  # of WebSockets below
+    app.add_exception_handler(WebSocketRequestValidationError, _unreadable)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _defect)
+    app.router.default = _nowhere
     return app
+
+
+async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+    """No path of ours, for WebSockets too: without this they are closed without a word."""
+    del scope, receive, send
+    raise HttpError(404, "not_found", "there is nothing here")
 
 
 class Surroundings:
@@ -140,7 +140,7 @@ class Surroundings:
         if self._spans is not None:
             span = self._spans.begun(scope["headers"])
             CURRENT.set(span.context)
-        own = [*(_HEADERS if tls else _HEADERS[:-1]), (b"x-request-id", request_id.encode())]
+        own = own_headers(request_id, tls=tls)
 
         begun = False
 
@@ -204,6 +204,11 @@ async def _ours(request: HTTPConnection, error: Exception) -> Response | None:
         log.error("gateway.request_failed", error=error, request_id=_request_id(request))
         again_s = 5.0 if status == 503 else None
         error = HttpError(status, error.reason, "this could not be done here", retry_after_s=again_s)
+    return await _answered(error, request)
+
+
+async def _answered(error: HttpError, request: HTTPConnection) -> Response | None:
+    """The problem; a WebSocket that was not opened is told it here."""
     answer = _problem(error, request)
     if isinstance(request, WebSocket):
         await request.send_denial_response(answer)
@@ -235,17 +240,17 @@ def _methods(request: Request) -> list[str]:
     found: dict[str, set[str]] = {}
     for each in request.app.state.served:
         if each.path_regex.match(path):
-            found.setdefault(each.path, set()).update(each.methods)
+            found.setdefault(each.path, set()).update(each.methods, {"HEAD"} if answers_head(each) else ())
     return sorted(found.get(path) or set().union(*found.values()))
 
 
-async def _unreadable(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+async def _unreadable(request: HTTPConnection, error: Exception) -> Response | None:
+    assert isinstance(error, ValidationException)
     found: list[Any] = [
         {"field": ".".join(str(part) for part in each["loc"][1:]), "message": each["msg"]} for each in error.errors()
     ]
     said = HttpError(400, "bad_input", "a parameter cannot be read", hint="see errors", extra={"errors": found})
-    return _problem(said, request)
+    return await _answered(said, request)
 
 
 async def _defect(request: Request, error: Exception) -> Response:

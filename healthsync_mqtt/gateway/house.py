@@ -86,6 +86,8 @@ class House:
         """Use ``open``. ``identities`` is the registry to write in: a write that waits keeps no reading waiting."""
         paths, limits = settings.paths, settings.limits
         self.settings = settings
+        #: a part that is to work as long as the gateway does has ended, and is never coming back in this process
+        self.failed = asyncio.Event()
         declare(paths.root / "formats")
         self.store = CredentialStore(paths.credentials)
         self.keys = LiveKeys(KeyStore.of_environment(paths.keys), time.time_ns() // 1000)
@@ -201,12 +203,20 @@ class House:
             if house.spans is not None:
                 tasks.append(asyncio.create_task(house.spans.export.run(), name="gateway.spans"))
                 opened.push_async_callback(house.spans.export.close)
+            for each in tasks:
+                each.add_done_callback(house.part_ended)
             yield house
 
     def application(self) -> ASGIApp:
         """What is served."""
         forwarding = Forwarding(self.settings.gateway) if self.settings.gateway.proxies else None
         return application(self.routers(), Anybody(self.callers), self.traffic, self.spans, forwarding)
+
+    def part_ended(self, part: "asyncio.Task[None]") -> None:
+        """One of its tasks is done. Without it others would serve on: with revocations that nobody hears of, say."""
+        if not part.cancelled():
+            log.error("gateway.part_ended", part=part.get_name(), error=part.exception())
+            self.failed.set()
 
     def routers(self) -> list[APIRouter]:
         """All routes, each with its rule."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from healthsync_mqtt.config.settings import Settings
+from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.gateway.bodies.unreadable import unread
 from healthsync_mqtt.gateway.house import House
 from healthsync_mqtt.gateway.server.entrance import Crowd
 from healthsync_mqtt.gateway.server.http_server import HttpServer
@@ -38,11 +40,14 @@ async def serve(
     told: Callable[[dict[str, Any]], None] = lambda _: None,
     over: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, or until ``over`` returns; ``told`` gets the status each second."""
+    """Serve until SIGINT or SIGTERM, or until ``over`` returns; ``told`` gets the status each second.
+
+    HealthSyncError when a part of it has failed: whoever keeps this process starts another one.
+    """
     crowd = Crowd(settings.gateway)
     async with House.open(settings, broker) as house:
         tls = None if house.tls is None else house.tls.context(Demand.off)
-        server = HttpServer(house.application(), crowd, tls=tls, begun=begun)
+        server = HttpServer(house.application(), crowd, tls=tls, begun=begun, unread=unread)
 
         def stop() -> None:
             house.tail.end()  # streams are answers that would not end by themselves
@@ -52,6 +57,10 @@ async def serve(
             if over is not None:
                 await over()
                 stop()
+
+        async def until_failed() -> None:
+            await house.failed.wait()
+            stop()
 
         async def status() -> None:
             while True:
@@ -66,6 +75,7 @@ async def serve(
         gc.set_threshold(*_COLLECT_AFTER)
         beside = [
             asyncio.create_task(until_over(), name="gateway.over"),
+            asyncio.create_task(until_failed(), name="gateway.failed"),
             asyncio.create_task(status(), name="gateway.status"),
         ]
         try:
@@ -74,6 +84,8 @@ async def serve(
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+        if house.failed.is_set():
+            raise HealthSyncError("a part of the gateway has failed", hint="its log says which: gateway.part_ended")
 
 
 def _status(crowd: Crowd, server: HttpServer, house: House) -> dict[str, Any]:

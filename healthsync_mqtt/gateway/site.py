@@ -13,6 +13,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, Response
 
+from healthsync_mqtt.gateway.bodies.entity_tag import has
 from healthsync_mqtt.gateway.bodies.landing import NOT_BUILT, PLAIN_POLICY
 from healthsync_mqtt.gateway.bodies.problem import HttpError
 from healthsync_mqtt.gateway.login.rules import Anybody
@@ -136,7 +137,7 @@ def _answer(request: Request, found: SiteFile, kept: str) -> Response:
         "Cross-Origin-Opener-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     }
-    if tag in map(str.strip, request.headers.get("if-none-match", "").split(",")):
+    if has(request, tag):
         return Response(None, 304, headers)
     if encoding:
         headers["Content-Encoding"] = encoding

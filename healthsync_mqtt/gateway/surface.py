@@ -13,7 +13,17 @@ from healthsync_mqtt.gateway.jobs.deliveries import Deliveries
 from healthsync_mqtt.gateway.jobs.uploads import Uploads
 from healthsync_mqtt.gateway.login.beginnings import Beginnings
 from healthsync_mqtt.gateway.login.callers import Callers
-from healthsync_mqtt.gateway.login.rules import Administrator, Anybody, Keeper, Owner, Reader, Rule, Sender, Visitor
+from healthsync_mqtt.gateway.login.rules import (
+    Administrator,
+    Anybody,
+    Keeper,
+    Owner,
+    Reader,
+    Rule,
+    Sender,
+    Visitor,
+    WebhookKeeper,
+)
 from healthsync_mqtt.gateway.login.sessions import PersonSessions
 from healthsync_mqtt.gateway.registry.deeds import Deeds
 from healthsync_mqtt.gateway.registry.installation import Installation
@@ -100,7 +110,7 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         consents.routes(parts.deeds, keeper),
         users.routes(parts.deeds, admin, keeper),
         subscribers.routes(parts.deeds, parts.desk, parts.installation, admin),
-        webhooks.routes(parts.deeds, parts.deliveries, admin),
+        webhooks.routes(parts.deeds, parts.deliveries, WebhookKeeper(callers)),
         admins.routes(parts.deeds, admin),
         sources.routes(parts.deeds, parts.installation, keeper),
         departures.routes(parts.deeds, parts.archives, keeper, admin),

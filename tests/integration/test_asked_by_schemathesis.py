@@ -26,7 +26,7 @@ ENDS_ITSELF = {"nobody": (), "alice": ("/v1/session", "/v1/session/refresh"), "r
 """What ends the session that asks."""
 NAMES = """
 [checks.negative_data_rejection]
-expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 429, "5xx"]
+expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 429, 431, "5xx"]
 [dictionaries]
 users = { values = ["alice", "bob"] }
 names = { values = ["watch", "phone", "reader", "hook", "e-1", "nightscout"] }
@@ -37,7 +37,7 @@ names = { values = ["watch", "phone", "reader", "hook", "e-1", "nightscout"] }
 "path.format" = { dictionary = "names", probability = 0.7 }
 "path.name" = { dictionary = "names", probability = 0.5 }
 """
-"""Of what there is here: an answer about nobody says little. What breaks its schema may be too long, too: 413."""
+"""Of what there is here: an answer about nobody says little. What breaks its schema may be too long, too: 413, 431."""
 
 
 @pytest.fixture(scope="module")

@@ -212,6 +212,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "token revoke --token-file FILE": Line("token revoke --token-file {tmp}/older.token"),
     "token revoke --user USER --device DEVICE": Line("token revoke --user alice --device watch"),
     "token revoke JTI": Line("token revoke {jti}"),
+    "token revoke --subscriber NAME": Line("token revoke --subscriber app"),
     "topic check --as USER/DEVICE --publish TOPIC": Line(
         "topic check --as alice/watch --publish users/alice/devices/watch/events"
     ),

@@ -5,6 +5,7 @@ import hmac
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -272,8 +273,8 @@ def test_a_request_that_can_be_read_in_two_ways_is_not_read(scene: Scene, head: 
         pass
     connection.close()
     # At most one answer, and the connection is over: nothing behind it is taken for another request.
-    assert got.count(b"HTTP/1.1 ") <= 1
-    assert got[:12] in {b"", b"HTTP/1.1 400", b"HTTP/1.1 401"}
+    assert len(re.findall(rb"HTTP/1\.1 \d", got)) <= 1
+    assert got[:12] in {b"", b"HTTP/1.1 400", b"HTTP/1.1 401", b"HTTP/1.1 431"}
 
 
 def test_a_revoked_device_sends_nothing_a_second_later(scene: Scene) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.config.settings import Settings, load_settings
+from healthsync_mqtt.gateway.bodies.unreadable import unread
 from healthsync_mqtt.gateway.house import House
 from healthsync_mqtt.gateway.server.entrance import Crowd
 from healthsync_mqtt.gateway.server.http_server import HttpServer
@@ -145,7 +146,7 @@ async def _serve(
     settings: Settings, listening: socket.socket, houses: list[House], begun: threading.Event, over: threading.Event
 ) -> None:
     async with House.open(settings, Address(host="127.0.0.1", port=1)) as house:
-        server = HttpServer(house.application(), Crowd(settings.gateway), tls=None, begun=begun.set)
+        server = HttpServer(house.application(), Crowd(settings.gateway), tls=None, begun=begun.set, unread=unread)
         houses.append(house)
         serving = asyncio.create_task(server.serve([listening]))
         await asyncio.to_thread(over.wait)

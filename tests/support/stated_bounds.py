@@ -111,6 +111,8 @@ STATED: Final[dict[str, str]] = {
     "http.links": "healthsync_mqtt.gateway.routes.clouds.return_page:_AT_ONCE",
     "http.organisations": "healthsync_mqtt.gateway.routes.sign_in.organisations:_AT_ONCE",
     "http.webhooks": "healthsync_mqtt.gateway.jobs.deliveries:_MOST_AT_ONCE",
+    "http.webhooks.own": "healthsync_mqtt.gateway.routes.service.webhooks:MOST_OWN",
+    "http.webhooks.tests": "healthsync_mqtt.gateway.routes.service.webhooks:TESTS_AT_ONCE",
     "http.answers": "healthsync_mqtt.gateway.house:_MOST_ANSWERS",
     "http.page": "healthsync_mqtt.gateway.event_log.pages:MOST",
     "http.page.bytes": "healthsync_mqtt.gateway.event_log.pages:MOST_BYTES",

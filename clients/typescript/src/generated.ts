@@ -2569,6 +2569,12 @@ export interface Routes {
     body: undefined;
     answer: SubscriberDescription;
   };
+  "POST /v1/subscribers/{name}/revoke": {
+    path: { name: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: SubscriberDescription;
+  };
   "GET /v1/webhooks": {
     path: Record<never, never>;
     query: { cursor?: string | undefined; limit?: number | undefined };

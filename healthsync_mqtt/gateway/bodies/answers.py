@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from healthsync_mqtt.gateway.bodies.entity_tag import has
 from healthsync_mqtt.gateway.bodies.room import Room
 
 _PIECE: Final = 65_536
@@ -39,7 +40,7 @@ class Answers:
     def answer(self, request: Request, written: Written, who: str) -> Response:
         """The answer for somebody; 304 for who has it."""
         headers = _PRIVATE | ({"ETag": written.tag} if written.tag else {}) | dict(written.headers)
-        if written.tag and written.tag in map(str.strip, request.headers.get("if-none-match", "").split(",")):
+        if written.tag and has(request, written.tag):
             return Response(None, 304, headers)
         return _Charged(written, headers, self._room, who)
 

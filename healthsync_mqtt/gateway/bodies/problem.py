@@ -21,7 +21,9 @@ _TITLES: Final = {
     415: "Not a body of this kind",
     422: "Nothing of it was taken",
     429: "Too many requests",
+    431: "The head of the request is too large",
     500: "This failed here",
+    501: "This is not done here",
     503: "Not at the moment",
 }
 

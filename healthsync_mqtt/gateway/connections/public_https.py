@@ -8,7 +8,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,6 +19,8 @@ from healthsync_mqtt.errors import InputError
 
 WITHIN_S: Final = 15.0
 """Seconds for all of it: the name, the connection, the answer."""
+_NEXT_S: Final = 3.0
+"""Seconds for an address of a name that has others."""
 _BLANK: Final = 32
 _MOST_ANSWER: Final = 65_536
 _UNICAST: Final = ipaddress.ip_network("2000::/3")
@@ -108,14 +110,33 @@ async def post(
             )
         if not addresses:
             raise OSError(f"{where.host} has no address")
-        context = (tls or ssl.create_default_context()) if where.tls else None
-        reader, writer = await asyncio.open_connection(
-            addresses[0], where.port, ssl=context, server_hostname=where.host if where.tls else None, limit=16_384
-        )
+        reader, writer = await _connected(where, addresses, tls)
         try:
             return await _exchanged(reader, writer, where, headers, body)
         finally:
             writer.transport.abort()
+
+
+async def _connected(
+    where: PostTarget, addresses: Sequence[str], tls: ssl.SSLContext | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the first address that takes one; each but the last has a few seconds. OSError."""
+    context = (tls or ssl.create_default_context()) if where.tls else None
+    *others, last = addresses
+    for address in others:
+        try:
+            async with asyncio.timeout(_NEXT_S):
+                return await _opened(where, address, context)
+        except OSError:  # a timeout, too
+            continue
+    return await _opened(where, last, context)
+
+
+async def _opened(
+    where: PostTarget, address: str, context: ssl.SSLContext | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    name = where.host if where.tls else None
+    return await asyncio.open_connection(address, where.port, ssl=context, server_hostname=name, limit=16_384)
 
 
 async def _exchanged(

@@ -18,10 +18,14 @@ def answers(
     schema: str, description: str, *refusals: int, media: tuple[str, ...] = ("application/json",)
 ) -> dict[int | str, dict[str, Any]]:
     """The answers of a route: 200 with this schema, and these statuses with a problem."""
-    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     good = {name: {"schema": {"$ref": f"#/components/schemas/{schema}"} if "json" in name else {}} for name in media}
     found: dict[int | str, dict[str, Any]] = {200: {"description": description, "content": good}}
-    return found | {status: {"description": _WORDS[status], "content": problem} for status in refusals}
+    return found | {status: _refusal(status) for status in refusals}
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {"description": _WORDS[status], "content": problem}
 
 
 def takes(description: str) -> dict[str, Any]:
@@ -49,6 +53,7 @@ _WORDS: Final = {
     415: "The body is in an encoding that is not read.",
     422: "Every event was refused; with the members of a receipt.",
     429: "Too many; Retry-After says when.",
+    431: "The head of the request is too long, its path and query with it.",
     503: "It could not be done now, or nobody knows whether it was; Retry-After says when to ask again.",
 }
 
@@ -67,6 +72,7 @@ def document(made: dict[str, Any]) -> dict[str, Any]:
             # What FastAPI adds for parameters that do not fit: here that is a 400 with a problem.
             if "Validation Error" in operation["responses"].get("422", {}).get("description", ""):
                 del operation["responses"]["422"]
+            operation["responses"]["431"] = _refusal(431)  # the server's, before there is a route
             if "401" in operation["responses"]:
                 operation["security"] = _SECURITY
     return {

@@ -116,9 +116,10 @@ class Deliveries:
         """What signs it now."""
         return webhook_secret(self._secret(), webhook.name, webhook.generation)
 
-    def expect(self, url: str) -> None:
-        """RefusedTargetError for a URL that nothing is posted to."""
-        target(url, self._named)
+    def expect(self, url: str, *, of_admin: bool = True) -> None:
+        """RefusedTargetError for a URL that nothing is posted to. A host that may be anywhere is an admin's choice."""
+        if target(url, self._named).anywhere and not of_admin:
+            raise RefusedTargetError("webhooks to that host are made by admins", hint="ask one, or take another host")
 
     async def end(self) -> tuple[str, int]:
         """Where one begins that is added now: the log that there is, and its end; no name where there is none yet."""
@@ -139,10 +140,8 @@ class Deliveries:
 
     async def run(self) -> None:
         """Deliver, for ever."""
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = await self._alone()
         try:
-            while not _locked(descriptor):  # noqa: ASYNC110  # another process lets go of it
-                await asyncio.sleep(_LOOK_S)
             failing = False
             while True:
                 await asyncio.sleep(_LOOK_S)
@@ -158,6 +157,20 @@ class Deliveries:
                 task.cancel()
             await asyncio.gather(*self._busy.values(), return_exceptions=True)
             os.close(descriptor)
+
+    async def _alone(self) -> int:
+        """Wait until no other process delivers. The descriptor that says so, which is closed at the end."""
+        failing = False
+        while True:
+            try:
+                descriptor = _locked(self._lock)
+            except OSError as error:
+                if not failing:
+                    log.warning("gateway.webhooks_not_locked", error=error)
+                descriptor, failing = None, True
+            if descriptor is not None:
+                return descriptor
+            await asyncio.sleep(_LOOK_S)
 
     async def _look(self) -> None:
         now_us = self._clock_us()
@@ -197,6 +210,12 @@ class Deliveries:
             entry = self._directory.entry(Role.subscriber, webhook.subscriber, None)
             if entry is None:
                 return  # suspended, or removed: nothing is for it
+            if webhook.holder_epoch not in {None, entry.epoch}:
+                # Who had a token that is void may have made it, and would be told of everything for ever.
+                void = {"disabled_us": self._clock_us(), "said": "its subscriber's tokens were revoked"}
+                await asyncio.to_thread(partial(self._book.note, webhook.name, **void))
+                log.warning("gateway.webhook_void", webhook=webhook.name)
+                return
             caller = Caller(Login(principal=entry.principal, expires_at=0.0, jti=None), entry.epoch)
             shown = partial(self._shares.shows, caller)
             while True:
@@ -271,9 +290,14 @@ class Deliveries:
         log.warning("gateway.webhook_not_taken", webhook=webhook.name, said=words, disabled=over)
 
 
-def _locked(descriptor: int) -> bool:
+def _locked(lock: Path) -> int | None:
+    """The open file whose lock is ours from now on; None: another process has it. OSError."""
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return descriptor

@@ -277,8 +277,22 @@ class Callers:
                     raise
                 news += 1
                 await self._newcomers.reading()
-                if proof.client_id == _NOBODY and proof.password is not None:
-                    proof = self._proof(Credential(None, proof.password))._replace(address=proof.address)
+                proof = self._named(proof) or proof
+            except CrowdedError:
+                raise
+            except TokenError:
+                # Another thread may have read of the holder while the token was verified: it is somebody's by now.
+                named = self._named(proof)
+                if named is None:
+                    raise
+                proof = named
+
+    def _named(self, proof: Proof) -> Proof | None:
+        """The proof of a token that was nobody's, whose holder is known now; None: it is as it was."""
+        if proof.client_id != _NOBODY or proof.password is None:
+            return None
+        named = self._proof(Credential(None, proof.password))
+        return None if named.client_id == _NOBODY else named._replace(address=proof.address)
 
 
 def _offered(headers: Mapping[str, str]) -> str:

@@ -149,6 +149,25 @@ class Administrator(Rule):
         return caller
 
 
+@dataclass(frozen=True)
+class WebhookKeeper(Rule):
+    """Who keeps webhooks: admins all of them, and a subscriber with its token its own."""
+
+    async def __call__(self, request: HTTPConnection) -> Caller:
+        """Who is calling; 404 for everybody else."""
+        caller = await self._caller(request)
+        _expect_ids(request)
+        if caller.principal.role is not Role.admin and subscriber_of(caller) is None:
+            raise not_found()
+        return caller
+
+
+def subscriber_of(caller: Caller) -> str | None:
+    """The name of a subscriber that calls; None: it is somebody else. A person's session is none."""
+    principal = caller.principal
+    return principal.client_id if principal.role is Role.subscriber and caller.person is None else None
+
+
 _IDS: Final = ("user", "device", "app", "carer", "name")
 """Parameters of paths that are ids."""
 

@@ -168,6 +168,10 @@ class PersonSessions:
         """Ask the registry. HealthSyncError."""
         return await asyncio.to_thread(question, self._registry)
 
+    def pseudonym(self, user: str) -> str:
+        """What the audit log calls a user who is not its row's subject."""
+        return self._audit.pseudonym("user", user)
+
     def note(self, action: str, *, actor: str, user: str | None, device: str | None = None, **detail: Any) -> None:
         """A row for the audit log, inside of what it tells of."""
         self._registry.audit_outbox.note(

@@ -64,7 +64,7 @@ def actor_of(caller: Caller) -> str:
     person = caller.person
     if person is not None and person.user is not None:
         return "user"
-    return f"admin {caller.principal.client_id}"
+    return f"{caller.principal.role} {caller.principal.client_id}"
 
 
 async def carried_out(work: Awaitable[T]) -> T:

@@ -4,17 +4,25 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from healthsync_mqtt.gateway.server.direct_routes import DIRECT
 from healthsync_mqtt.gateway.server.entrance import Crowd, Entrance, Place
+from healthsync_mqtt.gateway.server.unread import Unread
+from healthsync_mqtt.gateway.server.web_socket import WebSocketConnection
 from healthsync_mqtt.gateway.server.whole_request import BODY, WholeExchange, WholeRequest
 from healthsync_mqtt.mqtt.links.gathered_writes import GatheredWrites
+from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.telemetry.notices import Notices
+
+log = get_logger("gateway")
 
 HEAD_S: Final = 10.0
 """Seconds from a connection, or from a request's first byte, to its whole head."""
@@ -25,6 +33,7 @@ WRITE_S: Final = 30.0
 HEAD_BYTES: Final = 16_384
 """Bytes of a request's head."""
 _GRACE_S: Final = 1
+_LONG_HEAD: Final = 431
 _TARGETS: Final = frozenset(path.encode() for path in DIRECT)
 
 
@@ -44,14 +53,52 @@ class _OfClient(GatheredWrites):
         return (self._client, 0) if name == "peername" else self._transport.get_extra_info(name, default)
 
 
+class _BytesRead(h11.Connection):
+    """h11, which tells what it cannot read instead of raising it."""
+
+    def __init__(self, unreadable: Callable[[int], None]) -> None:
+        super().__init__(h11.SERVER, HEAD_BYTES)
+        self._unreadable = unreadable
+        #: of the request that is there
+        self.method = b""
+
+    def next_event(self) -> Any:
+        """As h11's own; of what cannot be read nothing more is read."""
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as error:  # whose words may quote what was sent
+            self._unreadable(error.error_status_hint)
+            return h11.NEED_DATA
+        if isinstance(event, h11.Request):
+            self.method = event.method
+            if _head_of(event) > HEAD_BYTES:  # one that comes whole is read by h11 however long it is
+                self._unreadable(_LONG_HEAD)
+                return h11.NEED_DATA
+        return event
+
+
+def _head_of(request: h11.Request) -> int:
+    """The bytes of its head, to its empty line."""
+    lines = sum(len(name) + len(value) + len(b": \r\n") for name, value in request.headers)
+    return len(request.method) + len(request.target) + len(b"  HTTP/1.1\r\n\r\n") + lines
+
+
 class Bounded(H11Protocol):
     """One connection, which was counted when it came."""
 
+    conn: _BytesRead
     place: Place
+    unread: Unread
+    notices: Notices
+    """Of requests that cannot be read: strangers may send any number of them."""
     _head: asyncio.TimerHandle | None = None
     _write: asyncio.TimerHandle | None = None
     _early = b""
     """What came before the answer to a whole request."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.conn = _BytesRead(self._unread)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         client = self.place.introduced
@@ -135,11 +182,50 @@ class Bounded(H11Protocol):
         super().resume_writing()
         self._stop(write=True)
 
+    def _should_upgrade(self) -> bool:
+        """A WebSocket is asked for by a GET of HTTP/1.1; any other request is answered as if it had no such wish."""
+        asks = self.scope["method"] == "GET" and self.scope["http_version"] == "1.1"
+        return asks and self._get_upgrade() == b"websocket"
+
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         super().handle_websocket_upgrade(event)
         self._stop(head=True, write=True)
         # Its connection goes on in another protocol, which says nothing here when it ends.
-        _told_of_end(self.transport.get_protocol(), self.place.leave)
+        opened: Any = self.transport.get_protocol()
+        _told_of_end(opened, self.place.leave)
+        if not opened.handshake_initiated:  # longer lines, or more of them, than it reads: it would wait for ever
+            self._say(_LONG_HEAD)
+            self.transport.close()
+
+    def _unread(self, status: int) -> None:
+        """What cannot be read is told where nothing was told yet, and is the last of its connection."""
+        if self.transport.is_closing():
+            return
+        peer = self.client[0] if self.client else ""
+        left_out = self.notices.due(peer, time.monotonic())
+        if left_out is not None:
+            log.info("gateway.unreadable", peer=peer, status=status, left_out=left_out)
+        if self.cycle is not None and not self.cycle.response_complete:
+            # Whoever reads its body hears that it has ended; nothing else is said to it.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            self._say(status)
+        self.transport.close()
+
+    def _say(self, status: int) -> None:
+        """Refuse the request that is there, or the bytes that are to be one."""
+        answer = self.unread(status, tls=self.scheme == "https")
+        headers = [*self.server_state.default_headers, *answer.raw_headers, (b"connection", b"close")]
+        asked = self.conn.our_state is h11.SEND_RESPONSE
+        body = b"" if asked and self.conn.method == b"HEAD" else bytes(answer.body)
+        reason = STATUS_PHRASES[answer.status_code]
+        for event in (
+            h11.Response(status_code=answer.status_code, headers=headers, reason=reason),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
 
     def _watch(self, *, begins: bool) -> None:
         """A head that has begun has to end in time; ``begins``: something of one is there, or is awaited."""
@@ -171,11 +257,14 @@ def _told_of_end(protocol: Any, ended: Callable[[], None]) -> None:
 class HttpServer(uvicorn.Server):
     """Serves an application on sockets that are open already; ``begun`` is called when it does."""
 
-    def __init__(self, app: Any, crowd: Crowd, *, tls: ssl.SSLContext | None, begun: Callable[[], None]) -> None:
+    def __init__(
+        self, app: Any, crowd: Crowd, *, tls: ssl.SSLContext | None, begun: Callable[[], None], unread: Unread
+    ) -> None:
+        """``unread`` makes what is answered before the application is asked."""
         config = uvicorn.Config(
             app,
             http=Bounded,
-            ws="websockets-sansio",
+            ws=partial(WebSocketConnection, unread),  # type: ignore[arg-type]  # made with names alone
             ws_max_size=65_536,
             lifespan="on",
             log_config=None,
@@ -190,6 +279,7 @@ class HttpServer(uvicorn.Server):
         self._crowd = crowd
         self._tls = tls
         self._begun = begun
+        self._unread = unread
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -203,9 +293,11 @@ class HttpServer(uvicorn.Server):
             self.should_exit = True
             return
 
+        notices = Notices()
+
         def connection(place: Place) -> asyncio.Protocol:
             made = Bounded(self.config, self.server_state, self.lifespan.state)
-            made.place = place
+            made.place, made.notices, made.unread = place, notices, self._unread
             return made
 
         entrance = Entrance(self._crowd, connection, tls=self._tls)

@@ -30,6 +30,8 @@ class Webhook:
     said: str = ""
     delivered_us: int | None = None
     disabled_us: int | None = None
+    holder_epoch: int | None = None
+    """That of the tokens by which its subscriber made it; None: it is an admin's."""
 
 
 class WebhookBook:
@@ -49,7 +51,17 @@ class WebhookBook:
             raise NotFoundError(f"there is no webhook {name}", hint="healthsync webhook list")
         return found
 
-    def add(self, name: str, subscriber: str, url: str, now_us: int, *, epoch: str = "", seq: int = 0) -> Webhook:
+    def add(
+        self,
+        name: str,
+        subscriber: str,
+        url: str,
+        now_us: int,
+        *,
+        epoch: str = "",
+        seq: int = 0,
+        holder_epoch: int | None = None,
+    ) -> Webhook:
         """A new one, which begins behind ``seq`` of the log ``epoch``. ConflictError, NotFoundError.
 
         Where there is no log yet: at the end of the one that is there when it is first looked at.
@@ -59,7 +71,15 @@ class WebhookBook:
             subscriber_of(self._tables, subscriber)
             if self._tables.record(Webhook, _SQL["webhook"], name) is not None:
                 raise ConflictError(f"the webhook {name} exists already", hint=f"healthsync webhook show {name}")
-            made = Webhook(name=name, subscriber=subscriber, url=url, created_us=now_us, epoch=epoch, seq=seq)
+            made = Webhook(
+                name=name,
+                subscriber=subscriber,
+                url=url,
+                created_us=now_us,
+                epoch=epoch,
+                seq=seq,
+                holder_epoch=holder_epoch,
+            )
             self._tables.insert("webhooks", {field: getattr(made, field) for field in Webhook.__slots__})
             return made
 
@@ -69,6 +89,10 @@ class WebhookBook:
             before = self.of(name)
             self._tables.update("webhooks", name, changes)
             return replace(before, **changes)
+
+    def enable(self, name: str, *, holder_epoch: int | None = None) -> Webhook:
+        """Deliver again and at once, at the word of an admin, or of its subscriber by tokens of this epoch."""
+        return self.change(name, disabled_us=None, failures=0, failing_us=None, due_us=0, holder_epoch=holder_epoch)
 
     def note(self, name: str, **changes: Any) -> None:
         """The same for what a delivery came to; one that was removed meanwhile is let go."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.identity.login.enrolment import normal_code
 
 
@@ -126,6 +127,28 @@ def test_revoking_tokens(alice, lines, run, data: Path, tmp_path: Path) -> None:
         directory = Entrance(registry, TokenVerifier(keys))
         name = fresh["client_id"]
         assert directory.authenticate(name, name, fresh["token"].encode(), time.time() + 1)
+
+
+def test_revoking_every_token_of_a_subscriber(alice, lines, run, data: Path) -> None:
+    import time
+
+    from healthsync_mqtt.identity.keys.store import KeyStore
+    from healthsync_mqtt.identity.login.tokens import TokenVerifier
+    from healthsync_mqtt.identity.registry import Registry
+    from tests.support.entrance import Entrance
+
+    (before,) = lines("subscriber", "add", "board", "--users", "alice", "--types", "*")
+    assert run("token", "revoke", "x", "--subscriber", "board", "--json").exit_code == 2
+    (revoked,) = lines("token", "revoke", "--subscriber", "board")
+    assert revoked == {"subscriber": "board", "revoked": True}
+    (fresh,) = lines("subscriber", "token", "board")
+    assert actions(lines)[-2:] == ["token.revoked", "token.issued"]
+    with Registry.open(data / "registry.db") as registry:
+        keys = KeyStore.of_environment(data / "keys").keyring(time.time_ns() // 1000)
+        directory = Entrance(registry, TokenVerifier(keys))
+        assert directory.authenticate("board", "board", fresh["token"].encode(), time.time() + 1)
+        with pytest.raises(TokenError):
+            directory.authenticate("board", "board", before["token"].encode(), time.time() + 1)
 
 
 def test_a_device_that_comes_back_at_once_gets_a_token_that_is_good(alice, lines, data: Path) -> None:

@@ -105,7 +105,7 @@ device rename alice watch Cuff
 device resume alice watch
 device enroll alice ring
 device why alice watch
-token revoke --user alice --device watch
+token revoke --user alice --device watch --subscriber board
 audit list --user alice --device watch
 app add alice scale --format json
 app list --user alice

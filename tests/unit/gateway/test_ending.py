@@ -1,13 +1,24 @@
 """A gateway that ends says so: who waits is to send again, streams end whole, and nothing of it is a defect."""
 
+import asyncio
+import gc
 import logging
+import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.gateway.event_log.tail import Tail
+from healthsync_mqtt.gateway.process import serve
+from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.identity.login.gateway import GATEWAY
+from healthsync_mqtt.mqtt.links.port import Address
 from tests.support.gateway import filled, gateway_here
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.web import HttpAnswer
@@ -46,3 +57,31 @@ def test_streams_end_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
     talk.close()
     connection.close()
     assert [each for each in caplog.records if each.levelno >= logging.ERROR] == []
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """As this process collects what is left over, which a gateway changes for its own."""
+    before = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*before)
+
+
+@pytest.mark.usefixtures("collected")
+async def test_a_part_that_fails_ends_the_gateway_for_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(_: Tail) -> None:
+        await asyncio.sleep(0)
+        raise TypeError("a defect")
+
+    monkeypatch.setattr(Tail, "run", broken)
+    filled(tmp_path / "data", ["alice"], [])
+    settings = load_settings(tmp_path / "data", {"gateway.tls": False, "gateway.host": "127.0.0.1"})
+    CredentialStore(settings.paths.credentials).ensure(GATEWAY.client_id)
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(HealthSyncError, match="part"), socket.create_server(("127.0.0.1", 0)) as listening:
+            await serve(settings, Address(host="127.0.0.1", port=1), [listening], begun=lambda: None)
+    [said] = [each for each in caplog.records if each.getMessage() == "gateway.part_ended"]
+    assert said.event_keys["part"] == "gateway.tail"  # type: ignore[attr-defined]

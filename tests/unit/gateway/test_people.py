@@ -133,6 +133,9 @@ def test_a_carer_sees_the_types_that_a_user_grants_until_they_are_taken_back(sce
     assert alice.call("DELETE", path, x_csrf_token=alice.csrf).status == 404
     assert bob.get("/v1/users/alice/events").status == 404
     assert {"carer.granted", "carer.withdrawn", "session.begun"} <= set(scene.audited())
+    audit = scene.place.audit_log()
+    said = [row.detail["carer"] for row in audit.rows() if row.action.startswith("carer.")]
+    assert said == [audit.pseudonym("user", "bob")] * 2
 
 
 def test_who_is_suspended_is_logged_out_and_the_stream_ends(scene: GatewayHere) -> None:
@@ -175,6 +178,14 @@ def test_the_newest_come_first_where_that_is_asked(watch: Web) -> None:
     assert ([each["id"] for each in rest["events"]], rest["next"]) == (["h-0"], None)
     assert watch.get(f"/v1/users/alice/events?cursor={first['next']}").status == 400  # of the other order
     assert watch.get("/v1/users/alice/events?order=up").status == 400
+
+
+def test_a_cursor_is_good_for_whom_it_was_given_to(scene: GatewayHere, watch: Web) -> None:
+    path = "/v1/users/alice/events?limit=1"
+    cursor = watch.get(path).json()["next"]
+    assert watch.get(f"{path}&cursor={cursor}").status == 200
+    other = scene.subscriber("other", ["alice"], "*").get(f"{path}&cursor={cursor}")
+    assert (other.status, other.json()["reason"]) == (400, "bad_cursor")
 
 
 def test_the_types_of_a_user(scene: GatewayHere, watch: Web) -> None:

@@ -65,7 +65,7 @@ def routes(reading: LogQuestions, written: Answers, reader: Reader, anybody: Any
         `order=desc` begins with what was stored last. `next` is the cursor of the next page, null at the end; a page
         may have less than `limit`, by its bytes. Accept asks for JSON, a line each, CSV, or a FHIR Bundle.
         """
-        form = form_of(request.headers.get("accept", ""))
+        form = form_of(",".join(request.headers.getlist("accept")))
         wanted = EventQuery(
             user=user,
             type=type_of(type),
@@ -74,7 +74,7 @@ def routes(reading: LogQuestions, written: Answers, reader: Reader, anybody: Any
             until_us=moment(until, "until"),
             order=order,
         )
-        about = f"events/{user}/{order}"
+        about = f"events/{user}/{order}/{caller.principal.client_id}"
         after = reading.place(cursor, about)
         shown = partial(reading.shares.shows, caller)
         asked = {"type": type, "since": since, "until": until, "device": device, "order": order, "limit": limit}

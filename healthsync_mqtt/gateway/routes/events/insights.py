@@ -66,7 +66,7 @@ def routes(reading: LogQuestions, insights: DerivedPool[InsightFile], written: A
         first, last = _FIRST if first is None else first, _LAST if last is None else last
         if first > last:
             raise HttpError(400, "bad_time", "until is before since", hint="?since=2026-11-01&until=2026-11-23")
-        about = f"insights/{user}/{order}/{kind}"
+        about = f"insights/{user}/{order}/{kind}/{caller.principal.client_id}"
         newest = order is Order.DESC
         begins = None if cursor is None else _DayPlace.of(reading.place(cursor, about))
         if begins is not None:

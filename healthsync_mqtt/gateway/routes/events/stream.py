@@ -5,6 +5,7 @@ What a slow client has not taken is read for it when it takes more. A stream end
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -117,15 +118,19 @@ class Streams:
 
         None: nothing has come for a while.
         """
-        at = followed.after
+        at, told = followed.after, time.monotonic()
         shown = partial(self._reading.shares.shows, followed.caller)
         while self._callers.still(followed.caller) and not self._tail.ended:
             found = await self._reading.log.ask(partial(_changes, after=at, shown=shown, user=followed.user))
             for record in filter(followed.wants, found.events):
                 yield record
+                told = time.monotonic()
             at = found.through
-            if not found.more and not await self._tail.beyond(at, self._heartbeat_s):
+            # What comes into the log for others is nothing that this client hears.
+            left_s = told + self._heartbeat_s - time.monotonic()
+            if left_s <= 0 or not (found.more or await self._tail.beyond(at, left_s)):
                 yield None
+                told = time.monotonic()
 
     def id_of(self, followed: Followed, record: Record) -> str:
         """By what a client resumes: the seq of its one user, else a sealed place."""

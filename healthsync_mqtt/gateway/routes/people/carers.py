@@ -67,7 +67,9 @@ def routes(sessions: PersonSessions, owner: Owner) -> APIRouter:
 
         def grant(registry: Registry) -> Carer:
             made = registry.carers.grant(user, carer, types, until_us or 0, sessions.now_us())
-            sessions.note("carer.granted", actor="user", user=user, types=types, until=iso(made.until_us))
+            until = iso(made.until_us)
+            who = sessions.pseudonym(carer)
+            sessions.note("carer.granted", actor="user", user=user, carer=who, types=types, until=until)
             return made
 
         try:
@@ -88,7 +90,7 @@ def routes(sessions: PersonSessions, owner: Owner) -> APIRouter:
         def withdraw(registry: Registry) -> list[Carer]:
             if not registry.carers.withdraw(user, carer):
                 raise not_found()
-            sessions.note("carer.withdrawn", actor="user", user=user)
+            sessions.note("carer.withdrawn", actor="user", user=user, carer=sessions.pseudonym(carer))
             return registry.carers.of(user)
 
         return JSONResponse(_listed(await sessions.changed(withdraw)))

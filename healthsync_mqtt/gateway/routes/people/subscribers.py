@@ -122,6 +122,21 @@ def routes(deeds: Deeds, desk: TokenDesk, installation: Installation, admin: Adm
 
         return written(await deeds.do(caller, resume))
 
+    @router.post(
+        "/v1/subscribers/{name}/revoke",
+        summary="Void what a subscriber was given",
+        responses=answers("SubscriberDescription", "It.", 400, 401, 403, 404, 503),
+    )
+    async def revoked(name: str, caller: Annotated[Caller, Depends(admin)]) -> Response:
+        """Every token and certificate up to now. Webhooks that it made itself end."""
+
+        def revoke(deed: Deed) -> SubscriberDescription:
+            deed.registry.revocation.revoke_subscriber_tokens(name)
+            deed.note("token.revoked", client=name, which="all")
+            return described_subscriber(deed.registry.subscriber(name))
+
+        return written(await deeds.do(caller, revoke))
+
     @router.delete(
         "/v1/subscribers/{name}",
         summary="Remove a subscriber",

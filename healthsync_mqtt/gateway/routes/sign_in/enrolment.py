@@ -29,6 +29,7 @@ _MOST_BODY: Final = 4_096
 _MOST_AT_ONCE: Final = 8
 """Exchanges at a time: each writes the registry."""
 _REFRESH: Final = "refresh_token"
+_UNKNOWN: Final = 401
 
 
 class EnrolRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -128,7 +129,14 @@ def routes(enrolment_desk: EnrolmentDesk, anybody: Anybody) -> APIRouter:
                 hint="send grant_type=refresh_token and refresh_token=, as a form",
                 extra={"error": "unsupported_grant_type" if "grant_type" in asked else "invalid_request"},
             )
-        granted = await enrolment_desk.refresh(asked[_REFRESH][0], peer_of(request))
+        try:
+            granted = await enrolment_desk.refresh(asked[_REFRESH][0], peer_of(request))
+        except HttpError as error:
+            if error.status == _UNKNOWN:
+                error.extra["error"] = (
+                    "invalid_grant"  # what libraries look for: without it they take the problem for tokens
+                )
+            raise
         return JSONResponse(
             {
                 "access_token": granted.token,

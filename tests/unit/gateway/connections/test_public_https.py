@@ -116,6 +116,21 @@ async def test_what_is_no_answer_is_no_connection(nonsense: bytes) -> None:
         await served(nonsense)
 
 
+async def test_of_several_addresses_the_next_is_tried_when_one_takes_no_connection() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 Done\r\n\r\n")
+        writer.close()
+
+    async def resolved(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.2", "127.0.0.1"]  # nobody listens on the first
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        where = target(f"http://hooks.lan:{server.sockets[0].getsockname()[1]}/", {"hooks.lan"})
+        assert await post(where, {}, b"", resolve=resolved) == PostAnswer(204)
+
+
 async def test_a_server_that_drips_is_given_up() -> None:
     with pytest.raises(TimeoutError):
         await served(b"HTTP/1.1 200 OK\r\nX: ", wait=True)

@@ -1,11 +1,12 @@
 """Webhooks of subscribers: what is posted, what comes again, and when it is given up."""
 
+import asyncio
 import base64
 import hmac
 import itertools
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -16,12 +17,13 @@ import pytest
 from healthsync_mqtt.gateway.jobs import deliveries
 from healthsync_mqtt.gateway.jobs.deliveries import Deliveries
 from healthsync_mqtt.identity.people.webhooks import Webhook, WebhookBook
+from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.testing.log_items import item
 from tests.support.commands import invoke
 from tests.support.gateway import GatewayHere, filled, gateway_here
 from tests.support.loopback import served
-from tests.support.patience import wait_until
+from tests.support.patience import until, wait_until
 
 NOW_US = 1_790_000_000_000_000
 
@@ -264,3 +266,54 @@ def test_a_host_that_the_operator_names_may_be_anywhere(scene: Scene) -> None:
         refused = invoke(words)
         assert refused.exit_code != 0, url
     assert scene.cli("webhook", "add", "other", "reader", scene.receiver.url)["state"] == "enabled"
+
+
+def test_a_webhook_of_a_subscribers_own_ends_with_its_tokens(scene: Scene) -> None:
+    with scene.here.registry() as registry:
+        [reader] = [each for each in registry.subscribers() if each.name == "reader"]
+        registry.webhooks.add("board", "reader", scene.receiver.url, NOW_US, holder_epoch=reader.token_epoch)
+    scene.store("a")
+    wait_until(lambda: scene.receiver.ids == ["a"])
+    with scene.here.registry() as registry:
+        registry.revocation.revoke_subscriber_tokens("reader")
+    wait_until(lambda: scene.here.house.directory.entry(Role.subscriber, "reader", None).epoch != reader.token_epoch)
+    scene.store("b")
+    wait_until(lambda: scene.webhook().disabled_us is not None)
+    assert "revoked" in scene.webhook().said
+    assert scene.receiver.ids == ["a"]
+    scene.cli("webhook", "enable", "board")  # an admin takes it on
+    wait_until(lambda: scene.receiver.ids == ["a", "b"])
+    assert scene.webhook().holder_epoch is None
+
+
+async def test_a_lock_that_cannot_be_had_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "_LOOK_S", 0.001)
+    lock = tmp_path / "nowhere" / "webhooks.lock"
+    parts: Any = dict.fromkeys(("book", "directory", "log_pool", "shares"))
+    waiting = Deliveries(**parts, secret=str, lock=lock, named=())
+    looked: list[int] = []
+    monkeypatch.setattr(waiting, "_look", _noted(looked))
+    running = asyncio.create_task(waiting.run())
+    await asyncio.sleep(0)
+    assert not running.done()
+    lock.parent.mkdir()
+    await until(lambda: looked)
+    other = Deliveries(**parts, secret=str, lock=lock, named=())
+    others: list[int] = []
+    monkeypatch.setattr(other, "_look", _noted(others))
+    following = asyncio.create_task(other.run())
+    before = len(looked)
+    await until(lambda: len(looked) > before + 3)
+    assert others == [], "two would deliver at once"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await until(lambda: others)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
+def _noted(looked: list[int]) -> Callable[[], Awaitable[None]]:
+    async def look() -> None:
+        looked.append(1)
+
+    return look

@@ -1,6 +1,7 @@
 """Who is calling is known as of before the credentials were looked at: a revocation meanwhile is never missed."""
 
 import asyncio
+import json
 import logging
 import time
 from typing import Any, cast
@@ -14,7 +15,9 @@ from healthsync_mqtt.gateway.bodies.problem import HttpError
 from healthsync_mqtt.gateway.login.callers import Callers
 from healthsync_mqtt.gateway.login.refusals import MOST_OF_ADDRESS
 from healthsync_mqtt.identity.certificates.demand import Demand
+from healthsync_mqtt.identity.login.directory import Membership
 from healthsync_mqtt.identity.login.proof import CrowdedError, Login, Proof
+from healthsync_mqtt.model.base64url import base64url
 from healthsync_mqtt.model.principal import Principal, Role
 
 WATCH = Principal(role=Role.device, client_id="alice-watch", user="alice", device="watch")
@@ -60,6 +63,40 @@ async def test_a_revocation_during_a_login_is_seen_by_what_outlasts_the_request(
         assert caller.principal == WATCH
         assert caller.login.expires_at > time.time()
         assert callers.still(caller) is (raises == 0)
+
+
+class Arriving:
+    """A chain of logins during which the other thread reads of a new device."""
+
+    def __init__(self, directory: "Filling") -> None:
+        self._directory = directory
+
+    def authenticate(self, proof: Proof, demand: Demand, now: float) -> Login:
+        del demand
+        self._directory.has_read = True
+        if proof.client_id != WATCH.client_id:
+            raise TokenError("the client id is not the token's")
+        return Login(principal=WATCH, expires_at=now + 60, jti="1")
+
+
+class Filling(Directory):
+    """A device that was registered a moment ago."""
+
+    has_read = False
+
+    def entry(self, role: Role, subject: str, device: str | None) -> Membership | None:
+        assert (role, subject, device) == (Role.device, "alice", "watch")
+        return Membership(WATCH, 1) if self.has_read else None
+
+
+async def test_a_device_of_which_is_read_while_its_token_is_verified_is_let_in() -> None:
+    directory = Filling()
+    parts: Any = directory, Arriving(directory), None, AddressGuard(LimitSettings()), None
+    callers = Callers(*parts, sessions=cast(Any, None))
+    claims = base64url(json.dumps({"role": "device", "sub": "alice", "did": "watch"}).encode())
+    caller = await callers.caller({"authorization": f"Bearer x.{claims}.y"}, "127.0.0.1")
+    assert caller.principal == WATCH
+    assert callers.refused == 0
 
 
 class Refusing:

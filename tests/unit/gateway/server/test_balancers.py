@@ -14,6 +14,7 @@ from websockets.exceptions import InvalidStatus
 
 from healthsync_mqtt.broker.embedded.proxy_header import SIGNATURE
 from healthsync_mqtt.config.sections import GatewaySettings
+from healthsync_mqtt.gateway.bodies.unreadable import unread
 from healthsync_mqtt.gateway.login import beginnings
 from healthsync_mqtt.gateway.server.entrance import Crowd
 from healthsync_mqtt.gateway.server.http_server import HttpServer
@@ -55,7 +56,7 @@ async def who(scope: Any, receive: Any, send: Any) -> None:
 async def served(settings: GatewaySettings, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[int, Crowd]]:
     crowd, begun = Crowd(settings), asyncio.Event()
     listening = socket.create_server(("127.0.0.1", 0))
-    server = HttpServer(who, crowd, tls=tls, begun=begun.set)
+    server = HttpServer(who, crowd, tls=tls, begun=begun.set, unread=unread)
     serving = asyncio.create_task(server.serve([listening]))
     await begun.wait()
     try:

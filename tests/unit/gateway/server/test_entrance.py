@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from healthsync_mqtt.config.sections import GatewaySettings
+from healthsync_mqtt.gateway.bodies.unreadable import unread
 from healthsync_mqtt.gateway.server.entrance import Crowd
 from healthsync_mqtt.gateway.server.http_server import HttpServer
 from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
@@ -30,7 +31,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.S
 async def served(settings: GatewaySettings, tls: ssl.SSLContext) -> AsyncIterator[tuple[int, Crowd]]:
     crowd, begun = Crowd(settings), asyncio.Event()
     listening = socket.create_server(("127.0.0.1", 0))
-    server = HttpServer(hello, crowd, tls=tls, begun=begun.set)
+    server = HttpServer(hello, crowd, tls=tls, begun=begun.set, unread=unread)
     serving = asyncio.create_task(server.serve([listening]))
     await begun.wait()
     try:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.config.sections import GatewaySettings
+from healthsync_mqtt.gateway.bodies.unreadable import unread
 from healthsync_mqtt.gateway.server import http_server as bounds
 from healthsync_mqtt.gateway.server.entrance import Crowd
 from healthsync_mqtt.gateway.server.http_server import HttpServer
@@ -34,7 +35,7 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
 async def served(settings: GatewaySettings) -> AsyncIterator[tuple[int, Crowd]]:
     crowd, begun = Crowd(settings), asyncio.Event()
     listening = socket.create_server(("127.0.0.1", 0))
-    server = HttpServer(hello, crowd, tls=None, begun=begun.set)
+    server = HttpServer(hello, crowd, tls=None, begun=begun.set, unread=unread)
     serving = asyncio.create_task(server.serve([listening]))
     await begun.wait()
     try:

@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.config.sections import GatewaySettings
+from healthsync_mqtt.gateway.bodies.unreadable import unread
 from healthsync_mqtt.gateway.server.entrance import Crowd
 from healthsync_mqtt.gateway.server.http_server import HEAD_BYTES, HttpServer
 from healthsync_mqtt.gateway.server.whole_request import BODY, WholeRequest
@@ -167,7 +168,7 @@ class Told:
 @asynccontextmanager
 async def served(app: Any) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter, HttpServer]]:
     begun, listening = asyncio.Event(), socket.create_server(("127.0.0.1", 0))
-    server = HttpServer(app, Crowd(GatewaySettings()), tls=None, begun=begun.set)
+    server = HttpServer(app, Crowd(GatewaySettings()), tls=None, begun=begun.set, unread=unread)
     serving = asyncio.create_task(server.serve([listening]))
     await begun.wait()
     reader, writer = await asyncio.open_connection("127.0.0.1", listening.getsockname()[1])

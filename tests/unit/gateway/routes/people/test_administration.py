@@ -188,6 +188,10 @@ def test_subscribers_and_webhooks_are_kept_by_admins(scene: GatewayHere, root: W
         refused = root.post("/v1/webhooks", hook | {"name": "other", "url": url})
         assert (refused.status, refused.json()["reason"]) == (400, "bad_input"), url
     assert root.post("/v1/webhooks", hook | {"name": "other", "subscriber": "nobody"}).status == 404
+    done(root, "POST", "/v1/subscribers/board/revoke")
+    assert board.get("/v1/users/alice/events").status == 401
+    board = scene.web.as_(done(root, "POST", "/v1/subscribers/board/token")["token"])
+    assert board.get("/v1/users/alice/events").status == 200
     done(root, "POST", "/v1/subscribers/board/suspend")
     assert board.get("/v1/users/alice/events").status == 401
     done(root, "POST", "/v1/subscribers/board/resume")
@@ -305,11 +309,11 @@ def test_an_invitation_of_an_admin_opens_nothing_once_the_admin_is_gone(scene: G
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/v1/users", "GET, POST"),
-        ("/v1/users/alice", "DELETE, GET"),
+        ("/v1/users", "GET, HEAD, POST"),
+        ("/v1/users/alice", "DELETE, GET, HEAD"),
         ("/v1/users/alice/carers/bob", "DELETE, PUT"),
         ("/v1/rejected/purge", "POST"),  # and not what /v1/rejected/{number} takes
-        ("/v1/rejected/7", "GET"),
+        ("/v1/rejected/7", "GET, HEAD"),
     ],
 )
 def test_the_answer_to_another_method_lists_all_that_the_path_takes(root: Web, path: str, allowed: str) -> None:

@@ -68,7 +68,9 @@ def test_a_refresh_token_takes_all_that_its_device_was_given_with_it(scene: Gate
     assert form(scene.web, "/v1/oauth/revoke", given["refresh_token"]).json() == {}
     wait_until(lambda: phone.get("/v1/users/bob/events").status == 401)
     body = f"grant_type=refresh_token&refresh_token={given['refresh_token']}".encode()
-    assert scene.web.post("/v1/oauth/token", body).status == 401
+    refused = scene.web.post("/v1/oauth/token", body)
+    assert (refused.status, refused.json()["reason"]) == (401, "token_invalid")
+    assert refused.json()["error"] == "invalid_grant"  # RFC 6749, 5.2: libraries go by it
 
 
 def test_what_is_no_token_is_answered_alike_and_writes_nothing(scene: GatewayHere) -> None:
