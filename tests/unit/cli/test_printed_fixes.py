@@ -71,7 +71,7 @@ SAID = [
     Said("events list --type hart_rate", 2, ALICE),
     Said("rejected show 9", 1, ALICE),
     Said("token revoke xyz", 1, (*ALICE, "device token alice watch --token-file {tmp}/token")),
-    Said("token revoke", 2, (*ALICE, "device token alice watch --token-file {tmp}/token")),
+    Said("token revoke", 2, (*ALICE, *APP[-1:], "device token alice watch --token-file {tmp}/token")),
     Said("sink set file", 2, FILE_SINK),
     Said("sink add influxdb ftp://somewhere --no-test", 2, ALICE),
     Said("sink status file", 0, (*FILE_SINK, "sink suspend file")),

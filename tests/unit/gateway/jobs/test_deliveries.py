@@ -18,7 +18,7 @@ from healthsync_mqtt.gateway.jobs import deliveries
 from healthsync_mqtt.gateway.jobs.deliveries import Deliveries
 from healthsync_mqtt.identity.people.webhooks import Webhook, WebhookBook
 from healthsync_mqtt.model.principal import Role
-from healthsync_mqtt.storage.opening import open_log
+from healthsync_mqtt.storage.opening import open_log, open_reader
 from healthsync_mqtt.testing.log_items import item
 from tests.support.commands import invoke
 from tests.support.gateway import GatewayHere, filled, gateway_here
@@ -271,7 +271,9 @@ def test_a_host_that_the_operator_names_may_be_anywhere(scene: Scene) -> None:
 def test_a_webhook_of_a_subscribers_own_ends_with_its_tokens(scene: Scene) -> None:
     with scene.here.registry() as registry:
         [reader] = [each for each in registry.subscribers() if each.name == "reader"]
-        registry.webhooks.add("board", "reader", scene.receiver.url, NOW_US, holder_epoch=reader.token_epoch)
+        with open_reader(scene.here.place.path) as log:
+            place: Any = {"epoch": log.epoch, "seq": log.head(), "holder_epoch": reader.token_epoch}
+        registry.webhooks.add("board", "reader", scene.receiver.url, NOW_US, **place)
     scene.store("a")
     wait_until(lambda: scene.receiver.ids == ["a"])
     with scene.here.registry() as registry:
