@@ -188,7 +188,7 @@ def _loads(file: Path, whose: Whose, tally: Tally, watch: ReadingProgress) -> It
             yield Load(item.event, item.place)
         else:
             tally.aside(item)
-        watch.seen()
+        watch.seen(event=isinstance(item, Read))
 
 
 @contextlib.contextmanager

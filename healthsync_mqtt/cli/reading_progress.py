@@ -21,7 +21,7 @@ class ReadingProgress:
         self._name = file.name or str(file)
         self._total = size_of(file)
         self._read = 0
-        self._events = 0
+        self._things = self._events = 0
         self._began = self._said = time.monotonic()
         self._bar: Progress | None = None
         self._task = TaskID(0)
@@ -49,10 +49,11 @@ class ReadingProgress:
         """So many bytes more were read."""
         self._read += count
 
-    def seen(self) -> None:
-        """One more thing was read."""
-        self._events += 1
-        if self._events % 256:
+    def seen(self, *, event: bool) -> None:
+        """One more thing was read: an event, or what becomes none."""
+        self._things += 1
+        self._events += event
+        if self._things % 256:
             return
         now = time.monotonic()
         if now - self._said < (_SAID_EVERY_S if self._bar is None else _DRAWN_EVERY_S):

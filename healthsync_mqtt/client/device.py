@@ -96,6 +96,8 @@ class DeviceClient:
             keep_alive=keep_alive,
         )
         self._waiters: dict[int, tuple[Call, int]] = {}
+        #: calls at once hand over one after the other: order of arrival decides where a source counts no versions
+        self._turn = asyncio.Lock()
         self._room = asyncio.Event()
         self._empty = asyncio.Event()
         self._closing = False
@@ -156,8 +158,7 @@ class DeviceClient:
         step = max(1, min(batch_size or self._window.batch_size, self._window.batch_size))
         try:
             async with asyncio.timeout(within_s):
-                for start in range(0, len(rows), step):
-                    await self._hand_over(rows[start : start + step], call, start)
+                await self._hand_over(rows, call, step)
                 return await call.finished()
         finally:
             for key in call.keys:
@@ -165,10 +166,7 @@ class DeviceClient:
 
     async def enqueue(self, events: Event | Sequence[Event]) -> None:
         """Hand over without waiting for receipts; with a durable outbox the events survive a crash from here on."""
-        rows = encode_events(events)
-        step = self._window.batch_size
-        for start in range(0, len(rows), step):
-            await self._hand_over(rows[start : start + step], None, start)
+        await self._hand_over(encode_events(events), None, self._window.batch_size)
 
     async def drain(self) -> None:
         """Wait until every event handed over has its receipt, or the client has ended.
@@ -191,7 +189,12 @@ class DeviceClient:
         await self._end()
         return drained
 
-    async def _hand_over(self, rows: list[tuple[str, bytes]], call: Call | None, start: int) -> None:
+    async def _hand_over(self, rows: list[tuple[str, bytes]], call: Call | None, step: int) -> None:
+        async with self._turn:
+            for start in range(0, len(rows), step):
+                await self._hand_over_some(rows[start : start + step], call, start)
+
+    async def _hand_over_some(self, rows: list[tuple[str, bytes]], call: Call | None, start: int) -> None:
         self._check_open()
         while self._outbox.waiting() + len(rows) > max(self._outbox.capacity, len(rows)):
             self._room.clear()

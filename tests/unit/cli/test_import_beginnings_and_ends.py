@@ -12,6 +12,7 @@ from healthsync_mqtt.imports.port import LeftOut, PassedOver
 from healthsync_mqtt.imports.tally import Tally
 from healthsync_mqtt.model.declaration import Declared
 from healthsync_mqtt.model.reasons import Reason
+from tests.support.archives import own_lines
 
 
 def test_a_missing_file_is_told_before_a_device_is_added(
@@ -24,6 +25,14 @@ def test_a_missing_file_is_told_before_a_device_is_added(
     assert result.exit_code == 1
     assert "none.zip" in result.stderr
     assert lines("device", "list") == []
+
+
+def test_what_becomes_no_event_is_counted_as_none_while_it_is_read(run: Any, tmp_path: Path) -> None:
+    file = own_lines(tmp_path / "events.jsonl", 2)
+    with file.open("a") as more:
+        more.write('\nno JSON\n{"type": "steps"}\n')
+    said = run("import", str(file), "--user", "alice", "--dry-run").stderr
+    assert "events.jsonl: 2 events read in" in said
 
 
 def test_at_the_end_marks_go_that_were_made_with_another_memory(tmp_path: Path) -> None:

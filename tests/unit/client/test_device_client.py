@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
@@ -268,6 +269,20 @@ async def test_full_outbox_makes_the_caller_wait(make_client, service) -> None:
         service.flush()
         await blocked
     assert "e9" in service.log
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+async def test_calls_at_once_are_delivered_in_their_order(make_client, service, tmp_path: Path, kind: str) -> None:
+    """Also where there is no room for all: which of two values came later decides where a source counts no versions."""
+    service.hold = True
+    outbox = MemoryOutbox(capacity=6) if kind == "memory" else SqliteOutbox(tmp_path / "outbox.db", capacity=6)
+    async with make_client(outbox=outbox, batch_size=2, max_in_flight=2) as client:
+        calls = [asyncio.create_task(client.publish([event(10 * call + n) for n in range(5)])) for call in range(4)]
+        await settle()
+        service.hold = False
+        service.flush()
+        await asyncio.gather(*calls)
+    assert list(service.log) == [f"e{10 * call + n}" for call in range(4) for n in range(5)]
 
 
 async def test_window_bounds_what_is_on_its_way(make_client, service) -> None:
