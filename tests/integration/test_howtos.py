@@ -331,7 +331,7 @@ def test_the_gateway(begin: Begin, place: Path) -> None:
         },
     )
     walk = Walk("docs/howto/gateway.md", typist)
-    walk.go(10)
+    walk.go(11)
     stored = {row["id"] for row in run_cli(place / "data", "events", "list", "--user", "alice")}
     assert "r-1" in stored
     assert len(stored) == 2  # and the app's
