@@ -188,18 +188,23 @@ def day(value: Any, field: str | None = None, zone: str | None = None) -> Day:
 
 def is_date(value: Any) -> bool:
     """Whether it is a date alone, and no moment."""
-    return isinstance(value, str) and (found := _SPLIT.fullmatch(value.strip())) is not None and found[4] is None
+    return _alone(value) is not None
+
+
+def _alone(value: Any) -> re.Match[str] | None:
+    found = _SPLIT.fullmatch(value.strip()) if isinstance(value, str) else None
+    return found if found is not None and found[4] is None else None
 
 
 def _date(value: Any) -> date | None:
     """The date that stands alone. Raises RefusedError for one that was never."""
-    if not is_date(value):
+    found = _alone(value)
+    if found is None:
         return None
-    text = value.strip()
     try:
-        return date(int(text[:4]), int(text[5:7]), int(text[8:]))
+        return date(int(found[1]), int(found[2]), int(found[3]))
     except ValueError:
-        raise RefusedError(Reason.BAD_TIME, None, f"{printable(text)} was never") from None
+        raise RefusedError(Reason.BAD_TIME, None, f"{printable(found[0])} was never") from None
 
 
 def day_around(at: Moment, zone: str | None) -> Day:
