@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -21,6 +21,7 @@ from healthsync_mqtt.telemetry.slices import Slices
 _MOST_WAITED_S: Final = 0.5
 _WAITED_FOR_WORKED: Final = 2.0
 _LOOK_EVERY_S: Final = 0.1
+_INTERRUPTED_AFTER_S: Final = 0.1
 _OWN: Final = Path("/proc/thread-self/schedstat")
 
 
@@ -74,7 +75,10 @@ class SpareTime:
         if not self.hurried:
             self._stopped.clear()
             try:
-                self._thread.submit(self._while_it_gets_on, steps).result()
+                work = self._thread.submit(self._while_it_gets_on, steps)
+                while not wait([work], _INTERRUPTED_AFTER_S).done:
+                    pass  # a signal that comes as a wait begins does not end it: Python hears of it at the next one
+                work.result()
             except BaseException:
                 self._stopped.set()
                 self._thread.submit(int).result()  # behind a step that is at work, whatever was interrupted here

@@ -39,8 +39,8 @@ def clone(tmp_path: Path) -> Path:
     return root
 
 
-def run(clone: Path, ci: str) -> str:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_it.py"]
+def run(clone: Path, ci: str, *options: str) -> str:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_it.py", *options]
     servers = clone / "bin"
     servers.mkdir(exist_ok=True)
     for name in ("mosquitto", "mosquitto_pub", "mosquitto_sub"):
@@ -70,3 +70,11 @@ def test_who_needs_what_may_be_missing_is_marked_so_that_its_skip_is_a_failure_i
     fetching = {name for name, text in files.items() if FETCHING.search(text)}
     assert len(fetching) >= 6
     assert {name for name in fetching if "mark.real_server" not in files[name]} == set()
+
+
+def test_a_test_that_hangs_is_named_and_the_others_run(clone: Path) -> None:
+    hangs = "import threading\n\ndef test_hangs(): threading.Event().wait()\n\ndef test_other(): pass\n"
+    (clone / "tests" / "test_it.py").write_text(hangs)
+    said = run(clone, "", "-n", "1", "-o", "faulthandler_timeout=0.5")
+    assert re.search(r"worker 'gw0' crashed while running 'tests/test_it.py::test_hangs'", said)
+    assert "1 failed, 1 passed" in said

@@ -1,9 +1,10 @@
 """Work in time that nobody wants, until it waits too long for that; then in slices, by whoever asked for it."""
 
+import _thread
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
@@ -78,15 +79,25 @@ def test_what_a_step_raises_is_raised_and_the_next_work_is_done() -> None:
     assert threading.get_ident() not in by
 
 
-def test_who_is_interrupted_stops_it() -> None:
-    taken, asking = 0, threading.get_ident()
+def by_a_signal() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def as_a_wait_begins() -> None:
+    """The interpreter is told, and the wait goes on: so it is where a signal comes in the moment before one."""
+    _thread.interrupt_main()
+
+
+@pytest.mark.parametrize("interrupt", [by_a_signal, as_a_wait_begins])
+def test_who_is_interrupted_stops_it(interrupt: Callable[[], None]) -> None:
+    taken = 0
 
     def endless() -> Iterator[None]:
         nonlocal taken
         while True:
             taken += 1
             if taken == 3:
-                signal.pthread_kill(asking, signal.SIGINT)
+                interrupt()
             yield
 
     with spare_time(GETS_ON) as spare:
