@@ -30,6 +30,8 @@ from bridge.jobs.backups import Backups
 from bridge.jobs.daily_limit import DailyLimit
 from bridge.jobs.erasures import Erasures, erasures
 from bridge.jobs.format_memories import FORGET_S, FormatMemories
+from bridge.jobs.old_refusals import LOOK_S as OLD_REFUSALS_S
+from bridge.jobs.old_refusals import OldRefusals
 from bridge.jobs.presence import Announcer, Presence
 from bridge.jobs.release import Release
 from bridge.leadership import Job, Leadership, standing_for_election
@@ -50,7 +52,6 @@ _COMMIT_S = 1.0
 _KEEP_S = 0.3
 """Seconds that a clean stop gives what is in, and then the cursors."""
 _TICK_S = 1.0
-_QUARANTINE_S = 3600.0
 _HELD_S = 5.0
 
 
@@ -210,6 +211,7 @@ class Service:
         self.reader = base.reader
         self.tasks = base.tasks
         self.release = Release(pipeline, base.chores, base.reader)
+        self.old_refusals = OldRefusals.of(base.settings, base.chores, base.calendar.now_us)
         self._format_memories = FormatMemories(base.gate, pipeline.folds, base.reader, base.chores)
         self._dashboards = dashboards
         self._summaries = summaries
@@ -439,9 +441,8 @@ class Service:
             tasks.every("insights", INSIGHTS_S, self._insights.look)
             tasks.start("insights.process", self._insights.run())
         tasks.every("positions", _TICK_S, self._positions)
-        tasks.every("quarantine", _QUARANTINE_S, self._purge_rejected)
+        tasks.every("quarantine", OLD_REFUSALS_S, self.old_refusals.look)
         tasks.every("forgetting", FORGET_S, self._format_memories.look)
-        self._old_refusals_go()
 
     def _grew(self, head: int) -> None:
         """Another bridge may have written."""
@@ -453,14 +454,6 @@ class Service:
             self._dashboards.purged()
         if self._summaries is not None:
             self._summaries.purged()
-
-    async def _purge_rejected(self) -> None:
-        self._old_refusals_go()
-
-    def _old_refusals_go(self) -> None:
-        now_us = self.ground.calendar.now_us()
-        before_us = now_us - self.ground.settings.quarantine.days * 86_400_000_000
-        self.ground.chores.add(lambda journal: journal.purge_rejected(before_us, spare_due_us=now_us))
 
     async def _positions(self) -> None:
         self.counters.tick(time.monotonic())

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from bridge.ground import Ground
+from bridge.jobs.old_refusals import OldRefusals
 from bridge.ports import Chores
 from bridge.stages.journal import Journal
 from healthsync_mqtt.backup.place import BackupDirectory
@@ -42,6 +43,7 @@ _ROWS: Final = 500
 _PAUSE_S: Final = 0.2
 _LATE_S: Final = 1.0
 """What was decoded when the consents ended is in the log after this."""
+_EVER_US: Final = 2**62
 _PLACE: Final = "sink:"
 _LINK: Final = "link:"
 
@@ -68,6 +70,7 @@ class Erasures:
         health: Callable[[], LogHealth],
         broker: Callable[[str, tuple[str, ...]], Awaitable[None]],
         followers: tuple[Rememberer, ...],
+        refusals: OldRefusals,
         late_s: float = _LATE_S,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
@@ -79,6 +82,7 @@ class Erasures:
         self._health = health
         self._broker = broker
         self._followers = followers
+        self._refusals = refusals
         self._late_s = late_s
         self._clock_us = clock_us
         self._recalled = False
@@ -222,6 +226,8 @@ class Erasures:
         names: set[str] = set()
         while rows := await asyncio.to_thread(self._rows, user, names):
             await self._chores.durable(partial(_erase, user, rows))
+        while not await self._refusals.purge(_EVER_US, user):
+            pass
         await self._chores.durable(lambda journal: journal.forget_user(user, (), 0))
         unused, through = await asyncio.to_thread(self._unused, user, names)
         await self._chores.durable(lambda journal: journal.forget_user(user, unused, through))
@@ -380,5 +386,11 @@ def erasures(
         return
     with Registry.open(registry_db) as registry:
         yield Erasures(
-            base.settings, registry, base.chores, health=base.journal.health, broker=broker, followers=followers
+            base.settings,
+            registry,
+            base.chores,
+            health=base.journal.health,
+            broker=broker,
+            followers=followers,
+            refusals=OldRefusals.of(base.settings, base.chores, base.calendar.now_us),
         )

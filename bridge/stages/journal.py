@@ -89,9 +89,9 @@ class Journal:
         """Say until when a row of the quarantine is held, with the next commit. Not while a commit runs."""
         self._log.hold_rejected(no, due_us, at_us)
 
-    def purge_rejected(self, before_us: int, user: str | None = None, *, spare_due_us: int | None = None) -> None:
+    def purge_rejected(self, numbers: Sequence[int], before_us: int, *, spare_due_us: int | None = None) -> None:
         """Take old refusals out of the quarantine with the next commit. Not while a commit runs."""
-        self._log.purge_rejected(before_us, user, spare_due_us=spare_due_us)
+        self._log.purge_rejected(numbers, before_us, spare_due_us=spare_due_us)
 
     def purge(self, type_name: str, before_us: int, seqs: Sequence[int]) -> None:
         """Empty old rows with the next commit. Not while a commit runs."""

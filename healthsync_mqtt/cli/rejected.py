@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +16,7 @@ from healthsync_mqtt.descriptions.people import told
 from healthsync_mqtt.descriptions.refusals import described_rejection, shown_rejection
 from healthsync_mqtt.errors import NotFoundError, UnavailableError, UsageError
 from healthsync_mqtt.model.reasons import Reason
-from healthsync_mqtt.storage.opening import has_log, open_log
+from healthsync_mqtt.storage.opening import has_log, open_log, open_reader
 from healthsync_mqtt.storage.port import RejectedRow
 
 app = new_group("Events that were refused, with the reason and what the device sent.")
@@ -145,14 +146,21 @@ def purge(
     place.audit("rejected.purged", user=user, older_than=older_than)
     before = _count(place)
     try:
-        call(data, "rejected_purge", before_us=before_us, user=user)
+        while call(data, "rejected_purge", before_us=before_us, user=user).get("more"):
+            pass
     except UnavailableError:
         if has_log(place.path):
-            with open_log(place.path) as log:
-                log.purge_rejected(before_us, user)
-                log.commit()
+            _purge(place.path, before_us, user)
     removed = max(0, before - _count(place))
     output.told({"removed": removed}, f"{removed} removed", as_json=json)
+
+
+def _purge(path: Path, before_us: int, user: str | None) -> None:
+    """Without a service."""
+    with open_log(path) as log, open_reader(path) as reader:
+        while numbers := reader.rejected_old(0, _PAGE, before_us, user=user):
+            log.purge_rejected(numbers, before_us)
+            log.commit()
 
 
 def _last_us(row: RejectedRow) -> int:

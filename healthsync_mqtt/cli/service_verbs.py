@@ -32,8 +32,7 @@ def verbs(service: "Service") -> dict[str, Handler]:
         before_us, user = arguments.get("before_us"), arguments.get("user")
         if not isinstance(before_us, int) or not (user is None or isinstance(user, str)):
             raise UsageError("rejected_purge takes before_us and user")
-        await service.ground.chores.durable(lambda journal: journal.purge_rejected(before_us, user))
-        return {}
+        return {"more": not await service.old_refusals.purge(before_us, user)}
 
     return {"status": status, "heed": heed, "rejected_replay": rejected_replay, "rejected_purge": rejected_purge}
 

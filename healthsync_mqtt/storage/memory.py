@@ -83,7 +83,7 @@ class MemoryEventLog:
     def __init__(self, quotas: Quotas | None = None) -> None:
         self.epoch = token_hex(8)
         self._quotas = quotas or Quotas()
-        self._forgotten: list[tuple[int, str | None, int | None]] = []
+        self._forgotten: list[tuple[Sequence[int], int, int | None]] = []
         self._holds: list[tuple[int, int | None, int]] = []
         self.committed = _Tables()
         self._staged: _Tables | None = None
@@ -126,10 +126,9 @@ class MemoryEventLog:
         for no, due_us, at_us in self._holds:
             if no in tables.quarantine:
                 tables.quarantine[no] = tables.quarantine[no]._replace(due_us=due_us, last_us=at_us)
-        for before_us, user, spare_us in self._forgotten:
-            for row in list(tables.quarantine.values()):
-                spared = spare_us is not None and row.due_us is not None and row.due_us <= spare_us
-                if row.last_us < before_us and user in {None, row.user} and not spared:
+        for numbers, before_us, spare_us in self._forgotten:
+            for row in [tables.quarantine[no] for no in numbers if no in tables.quarantine]:
+                if _is_old(row, before_us, spare_us):
                     del tables.quarantine[row.no]
         for type_name, before_us, seqs in self._purges:
             tables.purged[type_name] = max(before_us, tables.purged.get(type_name, before_us))
@@ -175,9 +174,9 @@ class MemoryEventLog:
         """See ``port.EventLog.hold_rejected``."""
         self._holds.append((no, due_us, at_us))
 
-    def purge_rejected(self, before_us: int, user: str | None = None, *, spare_due_us: int | None = None) -> None:
+    def purge_rejected(self, numbers: Sequence[int], before_us: int, *, spare_due_us: int | None = None) -> None:
         """See ``port.EventLog.purge_rejected``."""
-        self._forgotten.append((before_us, user, spare_due_us))
+        self._forgotten.append((numbers, before_us, spare_due_us))
 
     def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
         """See ``port.EventLog.purge``."""
@@ -462,6 +461,13 @@ class MemoryLogReader:
         held = [row for row in self._committed.quarantine.values() if row.due_us is not None and row.due_us <= now_us]
         return [row.no for row in sorted(held, key=lambda row: (row.due_us, row.no))][:limit]
 
+    def rejected_old(
+        self, after: int, limit: int, before_us: int, *, user: str | None = None, spare_due_us: int | None = None
+    ) -> list[int]:
+        """See ``port.LogReader.rejected_old``."""
+        rows = [row for row in self._committed.quarantine.values() if row.no > after and user in {None, row.user}]
+        return [row.no for row in rows if _is_old(row, before_us, spare_due_us)][:limit]
+
     def rejected_get(self, no: int) -> RejectedRow | None:
         """See ``port.LogReader.rejected_get``."""
         return self._committed.quarantine.get(no)
@@ -511,3 +517,9 @@ class MemoryLogReader:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _is_old(row: RejectedRow, before_us: int, spare_due_us: int | None) -> bool:
+    """Whether it was last refused before a time, and is not spared because it is due by another."""
+    spared = spare_due_us is not None and row.due_us is not None and row.due_us <= spare_due_us
+    return row.last_us < before_us and not spared

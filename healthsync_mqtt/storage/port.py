@@ -1,3 +1,4 @@
+# long: one promise of the store after another, with what each is given and gives back
 """The one door to the event log: what a writer and a reader promise, whatever stores the rows."""
 
 from collections import Counter
@@ -158,8 +159,8 @@ class EventLog(Protocol):
     def hold_rejected(self, no: int, due_us: int | None, at_us: int) -> None:
         """Say with the next commit that a row was refused again now, and when it is tried again; None: it is not."""
 
-    def purge_rejected(self, before_us: int, user: str | None = None, *, spare_due_us: int | None = None) -> None:
-        """Remove what was last refused before this time from the quarantine with the next commit.
+    def purge_rejected(self, numbers: Sequence[int], before_us: int, *, spare_due_us: int | None = None) -> None:
+        """Remove those of these rows from the quarantine that were last refused before this time, with the next commit.
 
         ``spare_due_us``: not what is held until this time or an earlier one.
         """
@@ -369,6 +370,11 @@ class LogReader(Protocol):
 
     def rejected_due(self, now_us: int, limit: int) -> list[int]:
         """The numbers of at most ``limit`` rows that are held until ``now_us`` or an earlier time, earliest first."""
+
+    def rejected_old(
+        self, after: int, limit: int, before_us: int, *, user: str | None = None, spare_due_us: int | None = None
+    ) -> list[int]:
+        """At most ``limit`` numbers > ``after`` of what ``purge_rejected`` takes out, in order; of a user alone."""
 
     def rejected_get(self, no: int) -> RejectedRow | None:
         """One row of the quarantine."""

@@ -65,6 +65,13 @@ def some_deed(store: Store, random: Random, number: int) -> None:
     log.commit()
 
 
+def purge_old(store: Store, before_us: int, user: str | None = None, *, spare_due_us: int | None = None) -> None:
+    """Take out of the quarantine what was last refused before a time."""
+    numbers = store.reader.rejected_old(0, 999, before_us, user=user, spare_due_us=spare_due_us)
+    store.log.purge_rejected(numbers, before_us, spare_due_us=spare_due_us)
+    store.log.commit()
+
+
 def counted_as_read(reader: LogReader) -> None:
     """Counts are those of the rows that are read, for whole days, parts of days and all time."""
     midnight = (NOW_US // DAY_US + 1) * DAY_US
@@ -535,11 +542,9 @@ class EventLogContract:
         held = [one._replace(rejection=one.rejection._replace(due_us=due_us)) for one, due_us in times]
         store.log.stage([], held, NOW_US)
         store.log.commit()
-        store.log.purge_rejected(NOW_US + 1, spare_due_us=NOW_US + 1)
-        store.log.commit()
+        purge_old(store, NOW_US + 1, spare_due_us=NOW_US + 1)
         assert [row.event_id for row in store.reader.rejected()] == ["due"]
-        store.log.purge_rejected(NOW_US + 1)
-        store.log.commit()
+        purge_old(store, NOW_US + 1)
         assert store.reader.rejected() == []
 
     def test_what_left_the_quarantine_counts_no_more(self, store: Store) -> None:
@@ -557,13 +562,32 @@ class EventLogContract:
         store.log.stage([], [rejected(), old, other], NOW_US)
         store.log.stage([], [rejected()._replace(received_us=NOW_US + 5)], NOW_US)
         store.log.commit()
-        store.log.purge_rejected(NOW_US + 5, "alice")
+        store.log.purge_rejected(store.reader.rejected_old(0, 9, NOW_US + 5, user="alice"), NOW_US + 5)
         assert len(store.reader.rejected()) == 3, "with the next commit"
         store.log.commit()
         assert [(row.user, row.event_id) for row in store.reader.rejected()] == [("alice", "bad"), ("bob", "bad")]
-        store.log.purge_rejected(NOW_US + 6)
-        store.log.commit()
+        purge_old(store, NOW_US + 6)
         assert store.reader.rejected() == []
+
+    def test_old_refusals_are_found_some_at_a_time(self, store: Store) -> None:
+        ones = [rejected("alice" if number % 2 else "bob", event_id=f"e{number}") for number in range(6)]
+        store.log.stage([], [one._replace(received_us=NOW_US + number) for number, one in enumerate(ones)], NOW_US)
+        store.log.commit()
+        numbers = [row.no for row in store.reader.rejected()]
+        assert store.reader.rejected_old(0, 9, NOW_US + 4) == numbers[:4]
+        assert store.reader.rejected_old(0, 2, NOW_US + 4) == numbers[:2]
+        assert store.reader.rejected_old(numbers[1], 9, NOW_US + 4) == numbers[2:4]
+        assert store.reader.rejected_old(0, 9, NOW_US + 4, user="alice") == [numbers[1], numbers[3]]
+
+    def test_what_was_refused_again_since_it_was_found_stays(self, store: Store) -> None:
+        store.log.stage([], [rejected(), rejected(event_id="old")], NOW_US)
+        store.log.commit()
+        found = store.reader.rejected_old(0, 9, NOW_US + 1)
+        store.log.stage([], [rejected()._replace(received_us=NOW_US + 5)], NOW_US)
+        store.log.commit()
+        store.log.purge_rejected([*found, 999], NOW_US + 1)
+        store.log.commit()
+        assert [row.event_id for row in store.reader.rejected()] == ["bad"]
 
     def test_names_of_later_users_are_read(self, store: Store) -> None:
         for n in range(5):

@@ -55,6 +55,8 @@ export interface ClientNews {
   readonly lastError: HealthSyncError | undefined;
 }
 
+type Row = ReturnType<typeof encodeEvents>[number];
+
 const MAX_BATCH = 500;
 const MAX_BYTES = 900_000;
 
@@ -80,6 +82,8 @@ export class DeviceClient {
   private readonly settled = new Happening();
   private readonly listeners = new Set<(news: ClientNews) => void>();
   private readonly settledListeners = new Set<(results: readonly Result[]) => void>();
+  /** Calls at once hand over one after the other: order of arrival decides where a source counts no versions. */
+  private turn: Promise<void> = Promise.resolve();
   private woken = new AbortController();
   private running: Promise<void> | undefined;
   private closing: Promise<boolean> | undefined;
@@ -125,8 +129,8 @@ export class DeviceClient {
    * Hand over one event or many and wait for their receipts; one result per event, in order.
    *
    * InputError, before anything is handed over, for what cannot be an event at all (no id, over 900 kB). When `signal`
-   * is aborted its reason is thrown; the events stay in the outbox and are still delivered. UnavailableError when the
-   * client is closed before the receipts came.
+   * is aborted its reason is thrown; events that are in the outbox stay there and are still delivered, and no more are
+   * put there. UnavailableError when the client is closed before the receipts came.
    */
   async publish(
     events: HealthEvent | Handed | ReadonlyArray<HealthEvent | Handed>,
@@ -138,9 +142,7 @@ export class DeviceClient {
     options.signal?.addEventListener("abort", abort);
     if (options.signal?.aborted) abort();
     try {
-      for (let start = 0; start < rows.length; start += this.batchSize) {
-        await Promise.race([this.handOver(rows.slice(start, start + this.batchSize), call, start), call.failed]);
-      }
+      await Promise.race([this.handOver(rows, call), call.failed]);
       return await call.finished;
     } finally {
       options.signal?.removeEventListener("abort", abort);
@@ -150,10 +152,7 @@ export class DeviceClient {
 
   /** Hand over without waiting for receipts; with a durable outbox the events survive a crash from here on. */
   async enqueue(events: HealthEvent | Handed | ReadonlyArray<HealthEvent | Handed>): Promise<void> {
-    const rows = encodeEvents(events);
-    for (let start = 0; start < rows.length; start += this.batchSize) {
-      await this.handOver(rows.slice(start, start + this.batchSize));
-    }
+    await this.handOver(encodeEvents(events));
   }
 
   /**
@@ -210,12 +209,24 @@ export class DeviceClient {
     return empty;
   }
 
-  private async handOver(rows: Array<{ id: string; payload: string }>, call?: Call, start = 0): Promise<void> {
+  private handOver(rows: Row[], call?: Call): Promise<void> {
+    const mine = this.turn.then(async () => {
+      for (let start = 0; start < rows.length && !call?.over; start += this.batchSize) {
+        await this.handOverSome(rows.slice(start, start + this.batchSize), call, start);
+      }
+    });
+    this.turn = mine.catch(() => undefined);
+    return mine;
+  }
+
+  private async handOverSome(rows: Row[], call: Call | undefined, start: number): Promise<void> {
     this.expectOpen();
     for (;;) {
       const seen = this.settled.count;
       if ((await this.outbox.waiting()) + rows.length <= Math.max(this.outbox.capacity, rows.length)) break;
-      await this.settled.after(seen, this.stop.signal);
+      const room = this.settled.after(seen, this.stop.signal);
+      await (call ? Promise.race([room, call.failed]).catch(() => undefined) : room);
+      if (call?.over) return;
       this.expectOpen();
     }
     const keys = await this.outbox.put(rows);
@@ -337,23 +348,31 @@ class Call {
   readonly finished: Promise<Results>;
   /** Never resolves; rejects when no more results will come. */
   readonly failed: Promise<never>;
-  fail: (error: unknown) => void = () => undefined;
+  /** It hands over nothing more. */
+  over = false;
   private readonly results: Array<Result | undefined>;
   private open: number;
   private mixedStored = 0;
   private done: (results: Results) => void = () => undefined;
+  private reject: (error: unknown) => void = () => undefined;
 
   constructor(ids: readonly string[]) {
     this.results = ids.map(() => undefined);
     this.open = ids.length;
     this.finished = new Promise((resolve, reject) => {
       this.done = resolve;
-      this.fail = reject;
+      this.reject = reject;
     });
     this.failed = this.finished.then(() => new Promise<never>(() => undefined));
     this.finished.catch(() => undefined); // looked at, so that one that nobody waits for any more leaves no complaint
     this.failed.catch(() => undefined);
     if (!this.open) this.finish();
+  }
+
+  /** No more results will come; the first reason counts. */
+  fail(error: unknown): void {
+    this.over = true;
+    this.reject(error);
   }
 
   /** A receipt was about events of this call alone, so its counts are exact even where results are not. */

@@ -258,6 +258,40 @@ describe("a device client", () => {
     await client.close();
   });
 
+  it("delivers calls at once in their order, and nothing more of one that is given up", async () => {
+    let open: () => void = () => undefined;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    const transport = new ScriptedTransport(async ({ ids }) => {
+      await opened;
+      return allStored(ids.length, 1);
+    });
+    const client = new DeviceClient({ transport, outbox: new MemoryOutbox(6), batchSize: 2 }).start();
+    const enough = new AbortController();
+    const given = new Error("given up");
+    const calls = [
+      client.publish(readings(5, "a")),
+      client.publish(readings(5, "b"), { signal: enough.signal }),
+      client.enqueue(readings(5, "c")),
+      client.publish(readings(5, "d")),
+    ];
+    const refused = assert.rejects(calls[1] ?? Promise.resolve(), given);
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    enough.abort(given);
+    await refused;
+    calls.push(client.publish(readings(1, "e")));
+
+    open();
+    await Promise.all(calls.filter((_, at) => at !== 1));
+
+    assert.equal(await client.drain(), true);
+    const order = ["a", "c", "d"].flatMap((call) => readings(5, call)).concat(readings(1, "e"));
+    assert.deepEqual(
+      transport.sent.flatMap(({ ids }) => ids),
+      order.map(({ id }) => id),
+    );
+    await client.close();
+  });
+
   it("refuses what cannot be an event before anything is handed over", async () => {
     const client = new DeviceClient({
       transport: new ScriptedTransport(({ ids }) => allStored(ids.length, 1)),

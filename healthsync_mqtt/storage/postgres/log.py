@@ -271,9 +271,9 @@ class PostgresEventLog:
         """See ``port.EventLog.hold_rejected``."""
         self._chores.append(lambda connection: self._quarantine.hold(connection, no, due_us, at_us))
 
-    def purge_rejected(self, before_us: int, user: str | None = None, *, spare_due_us: int | None = None) -> None:
+    def purge_rejected(self, numbers: Sequence[int], before_us: int, *, spare_due_us: int | None = None) -> None:
         """See ``port.EventLog.purge_rejected``."""
-        self._chores.append(lambda connection: self._quarantine.purge(connection, before_us, user, spare_due_us))
+        self._chores.append(lambda connection: self._quarantine.purge(connection, numbers, before_us, spare_due_us))
 
     def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
         """See ``port.EventLog.purge``."""

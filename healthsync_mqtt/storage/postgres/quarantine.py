@@ -5,7 +5,7 @@ What senders have in it is counted in a table of its own, since other bridges ad
 
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from healthsync_mqtt.postgres.connection import Connection
@@ -99,22 +99,25 @@ class PostgresQuarantine:
 
     def discard(self, connection: Connection, numbers: Sequence[int]) -> None:
         """Take rows out."""
-        gone = Counter[tuple[str, str]]()
-        for user, device, size in fetch(connection, _SQL["discard"], (list(numbers),)):
-            gone[user, device] += size + ROW_COST
-        for sender, cost in gone.items():
-            run(connection, _SQL["hold_bytes"], (*sender, -cost))
-            run(connection, _SQL["release_nothing"], sender)
+        self._release(connection, fetch(connection, _SQL["discard"], (list(numbers),)))
 
     def hold(self, connection: Connection, no: int, due_us: int | None, at_us: int) -> None:
         """Until when, and since when."""
         run(connection, _SQL["hold"], (due_us, at_us, no))
 
-    def purge(self, connection: Connection, before_us: int, user: str | None, spare_us: int | None) -> None:
-        """Take out what was last refused before a time, but for what is due."""
-        wanted = {"before": before_us, "user": user, "spare": spare_us}
-        if old := [no for (no,) in fetch(connection, _SQL["old"], wanted)]:
-            self.discard(connection, old)
+    def purge(self, connection: Connection, numbers: Sequence[int], before_us: int, spare_us: int | None) -> None:
+        """Take out those that were last refused before a time, but for what is due."""
+        wanted = {"numbers": list(numbers), "before": before_us, "spare": spare_us}
+        self._release(connection, fetch(connection, _SQL["purge"], wanted))
+
+    @staticmethod
+    def _release(connection: Connection, gone: Iterable[tuple[str, str, int]]) -> None:
+        costs = Counter[tuple[str, str]]()
+        for user, device, size in gone:
+            costs[user, device] += size + ROW_COST
+        for sender, cost in costs.items():
+            run(connection, _SQL["hold_bytes"], (*sender, -cost))
+            run(connection, _SQL["release_nothing"], sender)
 
     def seal(self, connection: Connection, row: RejectedRow, mark: bytes) -> None:
         """Seal a row that is as it was."""

@@ -253,6 +253,13 @@ class PostgresLogReader:
         """See ``port.LogReader.rejected_due``."""
         return self._column("rejected_due", (now_us, limit))
 
+    def rejected_old(
+        self, after: int, limit: int, before_us: int, *, user: str | None = None, spare_due_us: int | None = None
+    ) -> list[int]:
+        """See ``port.LogReader.rejected_old``."""
+        wanted = {"after": after, "limit": limit, "before": before_us, "user": user, "spare": spare_due_us}
+        return self._column("rejected_old", wanted)
+
     def rejected_get(self, no: int) -> RejectedRow | None:
         """See ``port.LogReader.rejected_get``."""
         return next(iter(self._rejected(self._query("rejected_get", (no,)))), None)

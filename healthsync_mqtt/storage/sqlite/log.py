@@ -285,9 +285,9 @@ class SqliteEventLog:
         """See ``port.EventLog.hold_rejected``."""
         self._tidying.append(partial(self._quarantine.hold, no, due_us, at_us))
 
-    def purge_rejected(self, before_us: int, user: str | None = None, *, spare_due_us: int | None = None) -> None:
+    def purge_rejected(self, numbers: Sequence[int], before_us: int, *, spare_due_us: int | None = None) -> None:
         """See ``port.EventLog.purge_rejected``."""
-        self._tidying.append(partial(self._quarantine.purge, before_us, user, spare_due_us))
+        self._tidying.append(partial(self._quarantine.purge, numbers, before_us, spare_due_us))
 
     def seal_older(self, rows: int) -> int:
         """See ``port.EventLog.seal_older``."""

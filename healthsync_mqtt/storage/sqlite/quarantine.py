@@ -1,6 +1,7 @@
 """The quarantine in SQLite: rows are added, counted up and taken out inside the writer's transaction."""
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import apsw
@@ -79,7 +80,8 @@ class Quarantine:
         if self.sealing is not None:
             self._last = fetch_value(self._connection, _SQL["last_number"])
         counted = self._many("count_up", [
-            (times, last.received_us, due(last.rejection), mark) for mark, (_, last, times) in refusals.items()
+            (times, last.received_us, due(last.rejection), *first.origin[:2], mark)
+            for mark, (first, last, times) in refusals.items()
         ])  # fmt: skip
         for (mark,) in counted:
             del refusals[mark]
@@ -137,16 +139,10 @@ class Quarantine:
         """Until when, and since when."""
         fetch(self._connection, _SQL["hold"], (due_us, at_us, no))
 
-    def purge(self, before_us: int, user: str | None, spare_due_us: int | None) -> None:
-        """Take out what was last refused before a time, but for what is due."""
-        wanted = {"before": before_us, "user": user, "spare": spare_due_us}
-        leaving = fetch(self._connection, _SQL["leaving"], wanted | {"row": ROW_COST})
-        if not leaving:
-            return
-        fetch(self._connection, _SQL["purge"], wanted)
-        if self._held is not None:  # else it is read when it is needed; that is a look at all rows, and not repeated
-            for sender, device, cost in leaving:
-                self._count((sender, device), -cost)
+    def purge(self, numbers: Sequence[int], before_us: int, spare_due_us: int | None) -> None:
+        """Take out those that were last refused before a time, but for what is due."""
+        wanted = {"numbers": json.dumps(list(numbers)), "before": before_us, "spare": spare_due_us}
+        self._uncount(fetch(self._connection, _SQL["purge"], wanted))
 
     def _load(self) -> None:
         self._held, self._users, self._total = {}, {}, 0
@@ -179,8 +175,11 @@ class Quarantine:
                 return
 
     def _discard(self, numbers: Sequence[int]) -> None:
-        for user, device, size in self._many("discard", [(no,) for no in numbers]):
-            if self._held is not None:
+        self._uncount(self._many("discard", [(no,) for no in numbers]))
+
+    def _uncount(self, gone: Iterable[tuple[str, str | None, int]]) -> None:
+        if self._held is not None:  # else it is read when it is needed; that is a look at all rows, and not repeated
+            for user, device, size in gone:
                 self._count((user, device), -(size + ROW_COST))
 
     def _many(self, which: str, bindings: Sequence[tuple[Any, ...]]) -> list[Any]:

@@ -321,6 +321,14 @@ class SqliteLogReader:
         with translated("reading"):
             return [row[0] for row in self._query("rejected_due", (now_us, limit))]
 
+    def rejected_old(
+        self, after: int, limit: int, before_us: int, *, user: str | None = None, spare_due_us: int | None = None
+    ) -> list[int]:
+        """See ``port.LogReader.rejected_old``."""
+        wanted = {"after": after, "limit": limit, "before": before_us, "user": user, "spare": spare_due_us}
+        with translated("reading"):
+            return [row[0] for row in self._query("rejected_old", wanted)]
+
     def rejected_get(self, no: int) -> RejectedRow | None:
         """See ``port.LogReader.rejected_get``."""
         with translated("reading"):

@@ -26,7 +26,7 @@ def markers(data: Path) -> list[str]:
             log.stage([item(marker)], [rejected(event_id=marker, raw=marker.encode())], NOW_US)
         log.commit()
         log.purge("heart_rate", NOW_US + 1, range(1, 20))
-        log.purge_rejected(NOW_US + 1)
+        log.purge_rejected(range(1, ROWS + 1), NOW_US + 1)
         log.commit()
         log.stage([], [rejected(event_id=found[0])], NOW_US)
         log.commit()

@@ -121,8 +121,7 @@ async def test_the_quarantine_keeps_it_for_as_long_as_set(tmp_path: Path, days: 
         log.stage([], [rejected()._replace(received_us=two_days_ago)], two_days_ago)
         log.commit()
     async with Service.open(settings, ExternalEdge.open) as service:
-        service._old_refusals_go()
-        await service.ground.chores.durable(lambda _: None)
+        await service.old_refusals.look()
         assert len(service.ground.reader.rejected()) == kept
 
 

@@ -131,7 +131,8 @@ def test_what_senders_hold_is_not_counted_anew_after_each_look_for_old_refusals(
         for hour in range(6):
             flood(store, lambda n, hour=hour: refused(10 * hour + n)._replace(received_us=NOW_US + hour), 3)  # type: ignore[misc]
             flood(store, lambda n, hour=hour: refused(10 * hour + n, "bob"), 2)  # type: ignore[misc]
-            log.purge_rejected(NOW_US + max(0, hour - 2), None if hour % 2 else "alice")
+            before_us, user = NOW_US + max(0, hour - 2), None if hour % 2 else "alice"
+            log.purge_rejected(reader.rejected_old(0, 99, before_us, user=user), before_us)
             log.commit()
             log.stage([], [refused(99, "carl")], NOW_US + 9)
             log.commit()
@@ -143,3 +144,33 @@ def test_what_senders_hold_is_not_counted_anew_after_each_look_for_old_refusals(
                 len(r.raw) + ROW_COST for r in reader.rejected(0, 999) if (r.user, r.device) == (user, device)
             )
         assert sum(found.values()) == log._quarantine._total == sum(log._quarantine._users.values())
+
+
+def test_a_commit_of_refusals_writes_few_pages_however_many_there_are(tmp_path: Path) -> None:
+    """A flood of new ones beside a full quarantine wrote the index of marks with each commit, all over the place."""
+    path = tmp_path / "events.db"
+    quotas = Quotas(device_bytes=200 * (ROW_COST + 100), user_bytes=10**9, total_bytes=10**9, row_bytes=KIB)
+    with SqliteEventLog.open(path, quotas=quotas) as log, SqliteLogReader.open(path) as reader:
+        store = Opened(log, reader)
+        for sender in range(60):
+            flood(store, lambda n, sender=sender: refused(n, device=f"d{sender}", size=100), 200, 200)  # type: ignore[misc]
+        wal = path.with_name("events.db-wal")
+        log._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        flood(store, lambda n: refused(1_000 + n, device="d7", size=100), 100, 100)
+        pages = wal.stat().st_size // 4096
+    assert pages < 40
+
+
+def test_marks_of_before_are_found_in_the_new_index(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    with SqliteEventLog.open(path) as log:
+        log.stage([], [refused(1)], NOW_US)
+        log.commit()
+        log._connection.execute("DROP INDEX quarantine_fingerprint").fetchall()
+        old = "CREATE INDEX quarantine_fingerprint ON quarantine (fingerprint) WHERE fingerprint IS NOT NULL"
+        log._connection.execute(old).fetchall()
+        log._connection.execute("PRAGMA user_version=12").fetchall()
+    with SqliteEventLog.open(path) as log, SqliteLogReader.open(path) as reader:
+        log.stage([], [refused(1), refused(1, device="phone")], NOW_US)
+        log.commit()
+        assert [(row.device, row.times) for row in reader.rejected()] == [("watch", 2), ("phone", 1)]

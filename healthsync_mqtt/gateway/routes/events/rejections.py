@@ -85,7 +85,8 @@ def routes(deeds: Deeds, log: LogPool, installation: Installation, admin: Admini
         asked = await read_form(request, PurgeWish, '{"before": "2026-11-01T00:00:00Z", "user_id": "alice"}')
         before_us = moment(asked.before, "before")
         await deeds.do(caller, lambda deed: deed.note("rejected.purged", user=asked.user_id, older_than=asked.before))
-        await installation.call("rejected_purge", before_us=before_us, user=asked.user_id)
+        while (await installation.call("rejected_purge", before_us=before_us, user=asked.user_id)).get("more"):
+            pass
         return written({"before": asked.before, "user_id": asked.user_id})
 
     return router

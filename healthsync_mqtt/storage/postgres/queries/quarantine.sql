@@ -26,9 +26,9 @@ DELETE FROM quarantine WHERE no = ANY (%s) RETURNING username, coalesce(device, 
 -- name: hold
 UPDATE quarantine SET due_us = %s, last_us = %s WHERE no = %s
 
--- name: old
-SELECT no FROM quarantine WHERE last_us < %(before)s AND (%(user)s::text IS NULL OR username = %(user)s)
-AND coalesce(due_us > %(spare)s::bigint, true)
+-- name: purge
+DELETE FROM quarantine WHERE no = ANY (%(numbers)s) AND last_us < %(before)s AND coalesce(due_us > %(spare)s::bigint, true)
+RETURNING username, coalesce(device, ''), length(raw)
 
 -- name: bytes_of_device
 SELECT bytes FROM quarantine_held WHERE username = %s AND device = %s

@@ -105,6 +105,10 @@ FROM quarantine WHERE no > %(after)s AND no < %(before)s AND (%(user)s::text IS 
 -- name: rejected_due
 SELECT no FROM quarantine WHERE due_us <= %s ORDER BY due_us, no LIMIT %s
 
+-- name: rejected_old
+SELECT no FROM quarantine WHERE no > %(after)s AND last_us < %(before)s AND (%(user)s::text IS NULL OR username = %(user)s)
+AND coalesce(due_us > %(spare)s::bigint, true) ORDER BY no LIMIT %(limit)s
+
 -- name: rejected_get
 SELECT no, reason, field, message, username, device, provider, topic, received_us, event_id, raw, size, sha256, times, last_us, due_us, form, sealed
 FROM quarantine WHERE no = %s

@@ -4,7 +4,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: count_up
 UPDATE quarantine SET count = count + ?, last_us = ?, due_us = iif(sha256 IS NULL, ?, NULL)
-WHERE no = (SELECT no FROM quarantine WHERE fingerprint = ? LIMIT 1) RETURNING fingerprint
+WHERE no = (SELECT no FROM quarantine WHERE user = ? AND device IS ? AND fingerprint = ? LIMIT 1) RETURNING fingerprint
 
 -- name: discard
 DELETE FROM quarantine WHERE no = ? RETURNING user, device, length(raw)
@@ -13,13 +13,8 @@ DELETE FROM quarantine WHERE no = ? RETURNING user, device, length(raw)
 UPDATE quarantine SET due_us = ?, last_us = ? WHERE no = ?
 
 -- name: purge
-DELETE FROM quarantine WHERE coalesce(last_us, received_us) < :before AND (:user IS NULL OR user = :user)
-AND coalesce(due_us > :spare, 1)
-
--- name: leaving
-SELECT user, device, sum(length(raw)) + count(*) * :row FROM quarantine
-WHERE coalesce(last_us, received_us) < :before AND (:user IS NULL OR user = :user)
-AND coalesce(due_us > :spare, 1) GROUP BY user, device
+DELETE FROM quarantine WHERE no IN (SELECT value FROM json_each(:numbers)) AND coalesce(last_us, received_us) < :before
+AND coalesce(due_us > :spare, 1) RETURNING user, device, length(raw)
 
 -- name: held
 SELECT user, device, sum(length(raw)) + count(*) * ? FROM quarantine GROUP BY user, device

@@ -164,6 +164,10 @@ WHERE no > :after AND no < :before AND (:user IS NULL OR user = :user) ORDER BY 
 -- name: rejected_due
 SELECT no FROM quarantine WHERE due_us <= ? ORDER BY due_us, no LIMIT ?
 
+-- name: rejected_old
+SELECT no FROM quarantine WHERE no > :after AND coalesce(last_us, received_us) < :before
+AND (:user IS NULL OR user = :user) AND coalesce(due_us > :spare, 1) ORDER BY no LIMIT :limit
+
 -- name: rejected_get
 SELECT no, reason, field, message, user, device, provider, topic, received_us, event_id, raw,
 coalesce(size, length(raw)), sha256, count, coalesce(last_us, received_us), due_us,
