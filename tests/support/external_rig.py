@@ -9,7 +9,7 @@ import contextlib
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,8 +67,8 @@ class Rig:
     ordered: bool = True
     #: All bridges write one log there, and share all messages.
     postgres: Postgres | None = None
-    #: where bridges reach it; 0: at its own port
-    postgres_port: int = 0
+    #: where each bridge reaches it; else at its own port
+    postgres_ports: Mapping[str, int] = field(default_factory=dict)
     #: a file system of its own for the log's tables
     disk: Path | None = None
     #: The broker is a RabbitMQ, which speaks 3.1.1 alone.
@@ -163,8 +163,8 @@ class Rig:
             if not any(part for _, part in self.bridges):
                 text = text.replace("[external]", '[external]\nshare = "all"')
             settings = (self.root / "server" / "healthsync.toml").read_text()
-            own, way = (f"127.0.0.1:{number}/" for number in (self.postgres.port, self.postgres_port))
-            text += (settings.replace(own, way) if self.postgres_port else settings) + "shared = true\n"
+            ports = self.postgres.port, self.postgres_ports.get(name, self.postgres.port)
+            text += settings.replace(*(f"127.0.0.1:{port}/" for port in ports)) + "shared = true\n"
         (data / "healthsync.toml").write_text(text)
         return data
 
@@ -359,10 +359,15 @@ class Rig:
             ids = [row.id for row in rows]
             if len(ids) != len(set(ids)):
                 self.violations.append(f"{name}: an event is stored twice in one log")
+            positions: dict[str, list[int]] = {}
             for row in rows:
+                positions.setdefault(row.user, []).append(row.position)
                 if not Shard.parse(shard).owns(row.user):
                     self.violations.append(f"{name}: {row.user} belongs to another shard")
                 stored.setdefault(row.user, []).append(row.id)
+            for user, found in positions.items():
+                if found != list(range(1, len(found) + 1)):
+                    self.violations.append(f"{name}: the positions of {user} are not 1 to {len(found)}, in order")
         self.violations += self.unsure.violations
         # A log that was put back lacks what only a device that is sure of its messages sends again.
         sure = () if "restore" in self.faults else UNSURE

@@ -40,7 +40,7 @@ class ServerPlan:
     #: every connection of the service ended by the server
     cuts: int = 50
     full_disks: int = 2
-    #: nothing passes between bridges and server for a while, and no connection ends; where bridges share the log
+    #: nothing passes between some bridges and the server for a while, and no connection ends; where they share the log
     partitions: int = 0
     #: the rows on the server are sealed
     sealed: bool = False
@@ -136,20 +136,23 @@ async def soak_shared(
         disk: Path | None = postgres.root / "small" if plan.full_disks else None
         if disk is not None and not stack.enter_context(small_disk(disk, SHARED_DISK)):
             disk = None
-        wire = await stack.enter_async_context(Proxy(postgres.port))
+        wires = {name: await stack.enter_async_context(Proxy(postgres.port)) for name in names}
         rig = Rig(
-            root=directory, rng=rng, bridges=parts, ordered=False, postgres=postgres, postgres_port=wire.port,
-            rabbitmq=rabbitmq, disk=disk,
+            root=directory, rng=rng, bridges=parts, ordered=False, postgres=postgres,
+            postgres_ports={name: wire.port for name, wire in wires.items()}, rabbitmq=rabbitmq, disk=disk,
         )  # fmt: skip
         async with rig.running():
             for number, fault in enumerate(plan.faults(), 1):
                 if fault == "kill":
                     await rig.kill_bridge(rng.choice(names))
                 elif fault == "partition":
-                    wire.wire = Wire.SILENT
+                    cut = rng.choice([names, *([name] for name in names)])  # all of them, or one alone
+                    for name in cut:
+                        wires[name].wire = Wire.SILENT
                     await asyncio.sleep(rng.uniform(0.5, LONGEST_PARTITION_S))
-                    wire.wire = Wire.WHOLE
-                    rig.fault("partition")
+                    for name in cut:
+                        wires[name].wire = Wire.WHOLE
+                    rig.fault("partition" if len(cut) > 1 else "partition of one")
                 elif fault == "full":
                     if disk is not None:
                         with filled(disk):
