@@ -4,7 +4,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -30,6 +30,7 @@ from healthsync_mqtt.gateway.server.head_requests import HeadRequests, answers_h
 from healthsync_mqtt.gateway.server.spans import RequestSpan, RequestSpans
 from healthsync_mqtt.gateway.server.traffic import Traffic
 from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.telemetry.notices import Notices
 from healthsync_mqtt.telemetry.spans import CURRENT
 
 log = get_logger("gateway")
@@ -53,7 +54,7 @@ def application(
 ) -> ASGIApp:
     """The ASGI application of these routes, and of the document of them. Nothing else is served."""
     app = routed(routers, anybody)
-    served = Direct(HeadRequests(app, app.state.served), app.state.served, _ours, _defect)
+    served = Direct(HeadRequests(app, app.state.served), app.state.served, app.state.failures.told, _defect)
     return Surroundings(served, traffic, spans, forwarding)
 
 
@@ -94,7 +95,8 @@ def routed(routers: Iterable[APIRouter], anybody: Anybody) -> FastAPI:
         return Response(pages[0], media_type="text/html", headers=headers)
 
     served += [each for each in app.router.routes if isinstance(each, APIRoute)]
-    app.add_exception_handler(HealthSyncError, _ours)  # type: ignore[arg-type]  # of WebSockets too
+    app.state.failures = Failures()
+    app.add_exception_handler(HealthSyncError, app.state.failures.told)
     app.add_exception_handler(HTTPException, _theirs)
     app.add_exception_handler(RequestValidationError, _unreadable)  # type: ignore[arg-type]  # of WebSockets below
     app.add_exception_handler(WebSocketRequestValidationError, _unreadable)  # type: ignore[arg-type]
@@ -197,14 +199,23 @@ def _problem(error: HttpError, request: HTTPConnection) -> Response:
     return problem(error, _request_id(request))
 
 
-async def _ours(request: HTTPConnection, error: Exception) -> Response | None:
-    assert isinstance(error, HealthSyncError)
-    if not isinstance(error, HttpError):
-        status = 503 if isinstance(error, UnavailableError) else 500
-        log.error("gateway.request_failed", error=error, request_id=_request_id(request))
-        again_s = 5.0 if status == 503 else None
-        error = HttpError(status, error.reason, "this could not be done here", retry_after_s=again_s)
-    return await _answered(error, request)
+class Failures:
+    """What could not be done is told to whoever asked each time, and in the log the first time and now and then."""
+
+    def __init__(self) -> None:
+        self._notices = Notices()
+
+    async def told(self, request: HTTPConnection, error: Exception) -> Response | None:
+        """The problem, of WebSockets, too."""
+        assert isinstance(error, HealthSyncError)
+        if not isinstance(error, HttpError):
+            status = 503 if isinstance(error, UnavailableError) else 500
+            left_out = self._notices.due((type(error), error.reason), monotonic())
+            if left_out is not None:
+                log.error("gateway.request_failed", error=error, request_id=_request_id(request), left_out=left_out)
+            again_s = 5.0 if status == 503 else None
+            error = HttpError(status, error.reason, "this could not be done here", retry_after_s=again_s)
+        return await _answered(error, request)
 
 
 async def _answered(error: HttpError, request: HTTPConnection) -> Response | None:

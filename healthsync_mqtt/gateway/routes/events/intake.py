@@ -24,6 +24,7 @@ from healthsync_mqtt.gateway.login.rules import Sender
 from healthsync_mqtt.model.receipt import Receipt, RejectedEvent
 from healthsync_mqtt.mqtt.links.port import HEADER, Answer, TooLargeError
 from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.telemetry.notices import Notices
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.grammar import TOPIC_MAX_BYTES, TopicError
 
@@ -57,6 +58,7 @@ class EventIntake:
         self._publisher = publisher
         self._rates = rates
         self._most = most
+        self._notices = Notices()
 
     async def take(self, caller: Caller, topic: str, request: Request) -> Receipt:
         """What became of the events in the body. HttpError; after it nothing may be thought stored."""
@@ -96,7 +98,14 @@ class EventIntake:
             raise HttpError(
                 503, "unavailable", str(error), hint=error.hint, retry_after_s=error.retry_after_s
             ) from None
-        return _receipt(answer)
+        receipt = _receipt(answer)
+        if receipt is None:
+            left_out = self._notices.due(answer.code, time.monotonic())
+            if left_out is not None:
+                log.error("gateway.publish_refused", code=answer.code, why=answer.why, left_out=left_out)
+            hint = "the topics file has to let the role gateway publish: healthsync topic list"
+            raise HttpError(503, "unavailable", "the service took nothing of it", hint=hint, retry_after_s=30.0)
+        return receipt
 
     def device_topic(self, caller: Caller) -> str:
         """Where the events of the calling device go."""
@@ -132,8 +141,8 @@ def _names(caller: Caller) -> tuple[str, str]:
     return principal.user, principal.device
 
 
-def _receipt(answer: Answer) -> Receipt:
-    """What the acknowledgement says of the events. HttpError where it took nothing at all."""
+def _receipt(answer: Answer) -> Receipt | None:
+    """What the acknowledgement says of the events; None: it took nothing at all. HttpError where it has no room."""
     receipt = told("", answer)
     if receipt is not None:
         listed = sum(1 for each in receipt.rejected)
@@ -141,9 +150,7 @@ def _receipt(answer: Answer) -> Receipt:
         return msgspec.structs.replace(receipt, batch=None, unlisted=max(0, unlisted))
     if answer.code == _QUOTA:
         raise HttpError(429, "too_many", "the service takes no more of this now", retry_after_s=5.0)
-    log.error("gateway.publish_refused", code=answer.code, why=answer.why)
-    hint = "the topics file has to let the role gateway publish: healthsync topic list"
-    raise HttpError(503, "unavailable", "the service took nothing of it", hint=hint, retry_after_s=30.0)
+    return None
 
 
 def receipt_body(receipt: Receipt) -> dict[str, Any]:

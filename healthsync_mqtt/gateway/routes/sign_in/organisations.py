@@ -4,6 +4,7 @@ Nobody is registered by it: it opens sessions of users that there are, never of 
 """
 
 import asyncio
+import time
 import secrets
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from healthsync_mqtt.gateway.server.peer import peer_of
 from healthsync_mqtt.identity.people.sessions import PersonSession, SessionRole
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.telemetry.notices import Notices
 
 T = TypeVar("T")
 
@@ -57,6 +59,7 @@ class Organisation:
         self._rounds = Rounds(secret)
         self._home = f"{settings.public_url}/"
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._notices = Notices()
         self._provider = (
             OidcProvider(settings.oidc, settings.public_url + CALLBACK, web or DirectWeb(timeout_s=_ASKING_S))
             if settings.oidc.issuer
@@ -112,7 +115,9 @@ class Organisation:
             try:
                 return await asyncio.to_thread(question, provider)
             except (UnavailableError, ConfigError) as error:
-                log.error("gateway.organisation_away", error=error)  # noqa: TRY400  # no traceback
+                left_out = self._notices.due("away", time.monotonic())
+                if left_out is not None:
+                    log.error("gateway.organisation_away", error=error, left_out=left_out)  # noqa: TRY400  # no traceback
                 raise HttpError(
                     503, "unavailable", "the organisation's login cannot be used now", hint="try again later",
                     retry_after_s=_ASKING_S,
