@@ -19,8 +19,8 @@ from healthsync_mqtt.model.delivery import Delivery
 
 LIGHT: Final = 50
 """Work of a commit that everybody has before those who have more."""
-MUCH: Final = 500
-"""Work of a commit that is felt by those who have little: sealed, it takes the loop ten milliseconds to write."""
+MUCH: Final = 250
+"""Work of a commit that is felt by those who have little: sealed, it takes the loop five milliseconds to write."""
 _REFUSED: Final = 25
 """A refused event is as much work of a commit as so many others more: its row, and what is let in between the rows."""
 _SCAN: Final = 4_000
@@ -76,6 +76,15 @@ class Backlog:
     def others(self) -> bool:
         """Whether something waits that is no long message, nor behind one."""
         return bool(self._waiting)
+
+    @property
+    def served_little(self) -> bool:
+        """Whether the last commit was of those alone who had little: the next one is everybody's."""
+        return self._little
+
+    def rested(self) -> None:
+        """A commit was nobody's: who has little may go first again."""
+        self._little = False
 
     @property
     def held(self) -> int:

@@ -15,7 +15,7 @@ from enum import Enum, auto
 from functools import partial
 from typing import Final, NamedTuple
 
-from bridge.backlog import Backlog, beside_much
+from bridge.backlog import LIGHT, Backlog, beside_much
 from bridge.courtesy import Courtesy
 from bridge.decode.delivery import DEFAULT, Limits, decode, decode_if_quick
 from bridge.decode.gzip_payload import unfolded
@@ -57,10 +57,13 @@ LONE_PART_EVENTS: Final = 500
 """The same where nobody else sends: each commit waits for the disk, so large parts are stored in half of the time."""
 _AHEAD: Final = 2 * GROUP_EVENTS
 """Work of commits that waits before no more is read of who has much, or decoded: it would only take time from them."""
-_OF_ONE: Final = 2 * PORTION
+_OF_ONE: Final = PORTION
 """Work of one user in a commit while others come who have little: they wait for all of it, and what the index costs."""
 _COMPANY: Final = 8
-"""Commits for which others may still come who have little, after one beside which somebody had."""
+"""Commits for which others may still come who have little, after one beside which somebody had.
+
+Such a commit puts off what the index costs, which is as much again, to one of its own, and those come between.
+"""
 _RETRY_FIRST_S = 0.1
 _RETRY_MOST_S = 5.0
 _LOCKED_OUT_S = 1.0
@@ -400,11 +403,17 @@ class Pipeline:
         self._scheduled = False
         if self._phase is PipelinePhase.STOPPED:
             return
-        if not self._waiting.others and not self._chores and (not self._waiting or self._rests()):
+        waits = self._waiting.others or bool(self._chores) or (bool(self._waiting) and not self._rests())
+        if self._journal.owes and not (waits and self._pressure.uneven and not self._waiting.served_little):
+            # Whoever has little and comes meanwhile waits for this alone, and not for rows of others as well.
+            self._waiting.rested()
+            self._group = Group([], [])
+        elif waits:
+            self._group = self._next_group()
+        else:
             if not self._waiting and not self._aside.lines and not self._locked_out:
                 self._idle.set()
             return
-        self._group = self._next_group()
         self._enter(PipelinePhase.COMMITTING)
         self._attempt()
 
@@ -497,6 +506,8 @@ class Pipeline:
             return
         self._note_outcomes(group)
         self._commit_from = self._loop.time()
+        if self._company and (self._journal.owes or len(group.seqs) > LIGHT) and group.waiting:
+            self._journal.put_off()
         self._journal.commit(self._committed)
 
     def _gives_way(self, whole: int) -> bool:

@@ -73,6 +73,15 @@ class Journal:
         """Write a group into the open transaction: its seq per item, 0 for a duplicate. Not while a commit runs."""
         return self._log.stage(items, rejected, received_us)
 
+    def put_off(self) -> None:
+        """The next commit leaves to another what need not be in it. Not while a commit runs."""
+        self._log.put_off()
+
+    @property
+    def owes(self) -> bool:
+        """Whether something was left to a commit. Not while one runs."""
+        return self._log.owes
+
     def keep_cursors(self, cursors: Mapping[str, int | None]) -> None:
         """Remember readers' places with the next commit; None forgets one. Not while a commit runs."""
         for name, seq in cursors.items():

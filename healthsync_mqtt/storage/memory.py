@@ -146,6 +146,14 @@ class MemoryEventLog:
         self.committed, self._staged = tables, None
         return self.head()
 
+    def put_off(self) -> None:
+        """See ``port.EventLog.put_off``: nothing is."""
+
+    @property
+    def owes(self) -> bool:
+        """See ``port.EventLog.owes``."""
+        return False
+
     def rollback(self) -> None:
         """See ``port.EventLog.rollback``."""
         self._staged = None

@@ -134,6 +134,16 @@ class EventLog(Protocol):
         used again once the cause is gone.
         """
 
+    def put_off(self) -> None:
+        """The next commit makes durable what is staged, and nothing beside it: what the index costs waits for another.
+
+        A commit of nothing does that. A store for which it is all one may do it with any.
+        """
+
+    @property
+    def owes(self) -> bool:
+        """Whether something was put off. Not while a commit runs."""
+
     def rollback(self) -> None:
         """Forget everything staged since the last commit."""
 

@@ -569,6 +569,19 @@ class EventLogContract:
         purge_old(store, NOW_US + 6)
         assert store.reader.rejected() == []
 
+    def test_what_may_be_put_off_is_nothing_that_was_staged(self, store: Store) -> None:
+        store.log.put_off()
+        assert store.log.stage([item("a")], [rejected()], NOW_US) == [1]
+        assert store.log.commit() == 1
+        assert [record.id for record in store.reader.read(0, 9)] == ["a"]
+        assert len(store.reader.rejected()) == 1
+        assert store.log.stage([item("a"), item("b")], [], NOW_US) == [0, 2]
+        store.log.put_off()
+        assert store.log.commit() == 2
+        store.log.stage([], [], NOW_US)
+        assert store.log.commit() == 2
+        assert not store.log.owes
+
     def test_old_refusals_are_found_some_at_a_time(self, store: Store) -> None:
         ones = [rejected("alice" if number % 2 else "bob", event_id=f"e{number}") for number in range(6)]
         store.log.stage([], [one._replace(received_us=NOW_US + number) for number, one in enumerate(ones)], NOW_US)

@@ -227,6 +227,14 @@ class PostgresEventLog:
             self._scrub_now()
         return self._head
 
+    def put_off(self) -> None:
+        """See ``port.EventLog.put_off``: nothing is."""
+
+    @property
+    def owes(self) -> bool:
+        """See ``port.EventLog.owes``."""
+        return False
+
     def rollback(self) -> None:
         """See ``port.EventLog.rollback``."""
         begun, self._transaction = self._transaction, None

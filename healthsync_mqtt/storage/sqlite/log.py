@@ -101,6 +101,8 @@ class SqliteEventLog:
         self._cursors: dict[str, int | None] = {}
         self._tidying: list[Callable[[], None]] = []
         self._purges: list[tuple[str, int, Sequence[int]]] = []
+        #: Whether the next commit puts off what the index costs, and of how many rows that was put off.
+        self._puts_off, self._owed = False, 0
         self._memories: list[FormatMemory] = []
         self._erasures: list[LogErasure] = []
         #: what was deleted is to go from every file; whether it has
@@ -199,6 +201,7 @@ class SqliteEventLog:
         purges, self._purges = self._purges, []
         memories, self._memories = self._memories, []
         erasures, self._erasures = self._erasures, []
+        puts_off, self._puts_off = self._puts_off, False
         gone: list[str] = []
         try:
             if (cursors or tidying or purges or memories or erasures) and not self._connection.in_transaction:
@@ -215,11 +218,14 @@ class SqliteEventLog:
                 gone = [
                     name for each in erasures for name in erase(self._connection, each, self._names, self._sketches)
                 ]
-                flushed = self._upkeep.run(self._staged_head - self._head, self._staged_head)
+                owed = self._owed + self._staged_head - self._head
+                flushed = not puts_off and self._upkeep.run(owed, self._staged_head)
                 fetch(self._connection, "COMMIT")
+                self._owed = owed if puts_off else 0
                 if flushed:
                     self._upkeep.emptied()
-                self._checkpoints.after_commit()
+                if not puts_off:
+                    self._checkpoints.after_commit()
                 if self._converted:
                     self._converted = False
                     self._checkpoints.try_everything()
@@ -242,6 +248,15 @@ class SqliteEventLog:
         if self._scrub:
             self._scrub_now()
         return self._head
+
+    def put_off(self) -> None:
+        """See ``port.EventLog.put_off``."""
+        self._puts_off = True
+
+    @property
+    def owes(self) -> bool:
+        """See ``port.EventLog.owes``."""
+        return self._owed > 0
 
     def rollback(self) -> None:
         """See ``port.EventLog.rollback``."""

@@ -19,6 +19,8 @@ ELSEWHERE = {
     "seal_older": "does nothing in memory: tests/unit/storage/test_late_sealing.py",
     "anchor": "is seen outside of the log alone: tests/unit/storage/test_anchor.py",
     "scrub": "is seen in files alone: tests/unit/bridge/jobs/test_erasures.py",
+    "put_off": "may do nothing: tests/unit/storage/sqlite/test_put_off.py",
+    "owes": "the same",
 }
 """What no clause can find missing."""
 
