@@ -4,7 +4,6 @@ Nobody is registered by it: it opens sessions of users that there are, never of 
 """
 
 import asyncio
-import time
 import secrets
 import time
 from collections.abc import Callable
