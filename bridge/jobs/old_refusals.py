@@ -24,13 +24,13 @@ _DAY_US: Final = 86_400_000_000
 
 
 class OldRefusals:
-    """Those of one log, which are kept for ``days()``. ``open_reader`` is called in a thread."""
+    """Those of one log, which are kept for so many ``days``. ``open_reader`` is called in a thread."""
 
     def __init__(
         self,
         chores: Chores,
         *,
-        days: Callable[[], int],
+        days: int,
         open_reader: Callable[[], LogReader],
         clock_us: Callable[[], int],
         monotonic_s: Callable[[], float] = time.monotonic,
@@ -46,12 +46,7 @@ class OldRefusals:
     def of(cls, settings: Settings, chores: Chores, clock_us: Callable[[], int]) -> Self:
         """Those of a data directory, as its settings have it."""
         root = settings.paths.root
-        return cls(
-            chores,
-            days=lambda: settings.quarantine.days,
-            open_reader=lambda: open_reader(root),
-            clock_us=clock_us,
-        )
+        return cls(chores, days=settings.quarantine.days, open_reader=lambda: open_reader(root), clock_us=clock_us)
 
     async def look(self) -> None:
         """To be called again and again: take out what is too old, with an hour between the last and the first.
@@ -61,7 +56,7 @@ class OldRefusals:
         if self._monotonic_s() < self._rests_until_s:
             return
         now_us = self._clock_us()
-        if await self.purge(now_us - self._days() * _DAY_US, spare_due_us=now_us):
+        if await self.purge(now_us - self._days * _DAY_US, spare_due_us=now_us):
             self._rests_until_s = self._monotonic_s() + _REST_S
 
     async def purge(self, before_us: int, user: str | None = None, *, spare_due_us: int | None = None) -> bool:

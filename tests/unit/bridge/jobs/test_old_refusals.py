@@ -33,7 +33,7 @@ async def bench() -> AsyncIterator[Bench]:
 
 def old_refusals(bench: Bench, clock: Clock, days: int = 30) -> OldRefusals:
     return OldRefusals(
-        bench.chores, days=lambda: days, open_reader=bench.log.reader, clock_us=lambda: NOW_US, monotonic_s=clock
+        bench.chores, days=days, open_reader=bench.log.reader, clock_us=lambda: NOW_US, monotonic_s=clock
     )
 
 
