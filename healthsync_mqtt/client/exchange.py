@@ -5,6 +5,7 @@ Where the service speaks MQTT 5, a PUBACK says what became of its batch (``told`
 
 Every send gets a batch id of its own. A receipt for a batch of this connection shows the log as it is now; one for an
 earlier connection's batch (delivered late from the session) settles its events and says nothing about the log today.
+A log may get another epoch while a connection lasts, as behind an external broker: each one is seen once.
 """
 
 import asyncio
@@ -52,12 +53,16 @@ class Window:
 
 
 class SentBatch(NamedTuple):
-    """A batch on its way: its events, its bytes, the connection it left on and when (monotonic seconds)."""
+    """A batch on its way: its events, its bytes, the connection it left on and when (monotonic seconds).
+
+    ``epochs``: how many of the log's epochs that connection had seen when it left.
+    """
 
     entries: Sequence[OutboxEntry]
     size: int
     connection: int
     at: float
+    epochs: int
 
 
 class Settled(NamedTuple):
@@ -270,6 +275,8 @@ class Exchange:
         self._cursor = 0
         self._rewinds = 0
         self._compared = False
+        #: the log's epochs: the one known before, and those that receipts showed on this connection; newest last
+        self._epochs: list[str] = []
         self._publishing: set[asyncio.Future[Answer | None]] = set()
         self._answers: asyncio.Queue[tuple[str, Answer | TooLargeError]] = asyncio.Queue()
         #: bytes of a payload that the service takes, as far as is known
@@ -307,7 +314,8 @@ class Exchange:
             entries = await self._next_batch()
             batch = ledger.batch_id(self._session)
             payload = b'{"batch":"%b","events":[%b]}' % (batch.encode(), b",".join(entry.payload for entry in entries))
-            ledger.sent[batch] = SentBatch(entries, len(payload), self._number, ledger.clock.monotonic())
+            at, epochs = ledger.clock.monotonic(), len(self._epochs)
+            ledger.sent[batch] = SentBatch(entries, len(payload), self._number, at, epochs)
             self._flying.update(entry.key for entry in entries)
             publishing = asyncio.ensure_future(self._connection.publish(self._events_topic, payload))
             self._publishing.add(publishing)
@@ -408,10 +416,21 @@ class Exchange:
             self._split(settled.entries, fresh=sent.connection == self._number)
             return
         now, fresh = ledger.clock.time(), sent.connection == self._number
-        position = Position(receipt.epoch, receipt.seq)
         known = ledger.outbox.position()
+        if known is not None and not self._epochs:
+            self._epochs.append(known.epoch)
+        if receipt.epoch in self._epochs[:-1] and (not fresh or sent.epochs < len(self._epochs)):
+            # It left before the newest epoch was seen, and the rows that it was stored in may be those that are lost.
+            self._again(settled.entries, fresh=fresh)
+            return
+        position = Position(receipt.epoch, receipt.seq)
         behind = known is not None and (known.epoch != position.epoch or position.seq < known.seq)
-        if behind and fresh and not self._compared:
+        new = fresh and position.epoch not in self._epochs
+        first = fresh and not self._compared
+        self._compared = self._compared or fresh
+        if new:
+            self._epochs.append(position.epoch)
+        if behind and (new or first):
             # An older log, or another: nothing says how far back it was when it was restored, so every kept row goes
             # again. What it has already comes back as a duplicate.
             count = await ledger.store(ledger.outbox.rewind)
@@ -419,7 +438,6 @@ class Exchange:
             self._start_over()
         elif behind and known is not None:
             position = known
-        self._compared = self._compared or fresh
         pairs = list(zip(settled.entries, settled.results, strict=True))
         accepted = [entry.key for entry, result in pairs if isinstance(result, Accepted)]
         refused = [entry.key for entry, result in pairs if isinstance(result, Rejected) and not _kept(result)]
@@ -479,6 +497,10 @@ class Exchange:
     def _split(self, entries: Sequence[OutboxEntry], *, fresh: bool) -> None:
         """The service takes no batch of this size: smaller ones from now on, and these events again."""
         self._ledger.smaller(len(entries))
+        self._again(entries, fresh=fresh)
+
+    def _again(self, entries: Sequence[OutboxEntry], *, fresh: bool) -> None:
+        """Send these events once more: their batch is over, and nothing was settled by it."""
         for entry in entries:
             self._flying.discard(entry.key)
         self._start_over()

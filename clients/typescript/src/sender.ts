@@ -103,6 +103,8 @@ interface Sent {
   /** The outbox's position when it left: a log that is behind it has gone back. */
   readonly position: Position | undefined;
   readonly rewinds: number;
+  /** How many of the log's epochs the link had seen when it left. */
+  readonly epochs: number;
 }
 
 /** Sends and settles on one link until it ends; made new for every link. */
@@ -112,6 +114,8 @@ export class Sender {
   private readonly flying = new Set<number>();
   private readonly inFlight = new Set<Sent>();
   private readonly room = new Happening();
+  /** The log's epochs, the one that was known before and those that answers showed on this link; newest last. */
+  private readonly epochs: string[] = [];
   private cursor = 0;
   private rereads = 0;
   private rewinds = 0;
@@ -167,7 +171,7 @@ export class Sender {
       const body = `{"batch":"${batch}","events":[${entries.map((entry) => entry.payload).join(",")}]}`;
       const position = await this.ledger.outbox.position();
       if (isAborted(stop)) return;
-      const sent = { entries, size: bytesOf(body), position, rewinds: this.rewinds };
+      const sent = { entries, size: bytesOf(body), position, rewinds: this.rewinds, epochs: this.epochs.length };
       this.inFlight.add(sent);
       for (const { key } of entries) this.flying.add(key);
       this.link.send(batch, body).then(
@@ -249,17 +253,26 @@ export class Sender {
     const settled = settle(sent.entries, told);
     if (!settled) throw new UnavailableError("the receipt does not fit its batch", { hint: "see: healthsync status" });
     if (batchRefused(settled)) return this.split(sent);
+    const known = await outbox.position();
+    if (known && !this.epochs.length) this.epochs.push(known.epoch);
+    const isOver = this.epochs.slice(0, -1).includes(told.epoch);
+    if (isOver && sent.epochs < this.epochs.length) {
+      // It left before the newest epoch was seen, and the rows that it was stored in may be those that are lost.
+      return this.again(sent);
+    }
+    const isNew = !this.epochs.includes(told.epoch);
+    if (isNew) this.epochs.push(told.epoch);
+    const isShorter =
+      sent.position?.epoch === told.epoch && told.seq < sent.position.seq && sent.rewinds === this.rewinds;
     let position: Position = { epoch: told.epoch, seq: told.seq };
-    const wentBack = sent.position && (sent.position.epoch !== told.epoch || told.seq < sent.position.seq);
-    if (wentBack && sent.rewinds === this.rewinds) {
+    if ((isNew && known) || isShorter) {
       // An older log, or another: nothing says how far back it was when it was restored, so every kept row goes
       // again. What it has already comes back as a duplicate.
       await outbox.rewind();
       this.rewinds += 1;
       this.startOver();
-    } else {
-      const known = await outbox.position();
-      if (known && known.epoch === told.epoch && known.seq > told.seq) position = known;
+    } else if (known && (isOver || (known.epoch === told.epoch && known.seq > told.seq))) {
+      position = known;
     }
     const accepted: number[] = [];
     const refused: number[] = [];
@@ -300,6 +313,12 @@ export class Sender {
   /** The service takes no batch of this size: smaller ones from now on, and these events again. */
   private split(sent: Sent): Promise<void> {
     this.ledger.smaller(sent.entries.length);
+    return this.again(sent);
+  }
+
+  /** Send these events once more: their batch is over, and nothing was settled by it. */
+  private again(sent: Sent): Promise<void> {
+    for (const { key } of sent.entries) this.flying.delete(key);
     this.startOver();
     return Promise.resolve();
   }

@@ -168,6 +168,49 @@ describe("a device client", () => {
     });
   }
 
+  it("sees each epoch of a log once within one link", async () => {
+    let [epoch, seq] = ["e1", 0];
+    const transport = new ScriptedTransport(({ ids }) => allStored(ids.length, (seq += ids.length), epoch));
+    const client = new DeviceClient({ transport }).start();
+    await client.publish(readings(1, "before"));
+
+    for (epoch of ["e2", "e1", "e2", "e1", "e3"]) {
+      await client.publish(readings(1, `${epoch}-${seq}`));
+      await client.drain();
+    }
+
+    const sent = transport.sent.flatMap(({ ids }) => ids);
+    assert.equal(sent.filter((id) => id === "before-0").length, 3);
+    assert.equal((await client.outbox.position())?.epoch, "e3");
+    assert.equal(transport.links, 1);
+    await client.close();
+  });
+
+  it("sends again what was answered of an epoch that is over", async () => {
+    const slow: Array<() => void> = [];
+    let epoch = "e1";
+    const transport = new ScriptedTransport(async ({ ids }) => {
+      const told = allStored(ids.length, 9, epoch);
+      if (ids.includes("slow-0") && epoch === "e1") await new Promise<void>((resolve) => slow.push(resolve));
+      return told;
+    }, 2);
+    const client = new DeviceClient({ transport, batchSize: 1 }).start();
+    await client.publish(readings(1, "before"));
+    const late = client.publish(readings(1, "slow"));
+    while (!slow.length) await new Promise((resolve) => setImmediate(resolve));
+    epoch = "e2";
+    await client.publish(readings(1, "quick"));
+    slow[0]?.();
+
+    assert.equal((await late).stored, 1);
+
+    await client.drain();
+    const sent = transport.sent.flatMap(({ ids }) => ids);
+    assert.equal(sent.filter((id) => id === "slow-0").length, 2);
+    assert.deepEqual(await client.outbox.position(), { epoch: "e2", seq: 9 });
+    await client.close();
+  });
+
   it("does not take answers that overtook each other for an older log", async () => {
     const slow: Array<() => void> = [];
     let seq = 0;

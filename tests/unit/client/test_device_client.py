@@ -226,6 +226,64 @@ async def test_restored_service_gets_the_acknowledged_events_again(make_client, 
     assert sorted(service.log) == [*(f"e{n}" for n in range(8)), "enew"]
 
 
+async def test_a_log_that_gets_another_epoch_within_a_connection_gets_the_acknowledged_events_again_once_each(
+    make_client, service, outbox
+) -> None:
+    """Behind an external broker a connection outlives a standby that takes over without the newest rows."""
+    async with make_client(outbox=outbox) as client:
+        await client.publish([event(n) for n in range(5)])
+        for epoch in ("e2", "e3"):
+            service.log.pop("e4")
+            service.epoch = epoch
+            service.deliveries.clear()
+            await client.publish(event(epoch))
+            await client.drain()
+            await client.publish(event(f"later-{epoch}"))
+            assert "e4" in service.log
+            sent = [each["id"] for delivery in service.deliveries for each in delivery["events"]]
+            assert sent.count("e4") == 1, "seen with the next receipt, and not again with the ones behind it"
+            assert sent.count(f"e{epoch}") == 1, "what the new epoch has answered is there"
+        assert outbox.position() == ("e3", service.seq)
+    assert service.connects == 1
+
+
+async def test_an_epoch_that_comes_back_within_a_connection_is_no_new_one(make_client, service, outbox) -> None:
+    """One of several bridges may not have heard yet of the epoch that another one began."""
+    async with make_client(outbox=outbox) as client:
+        await client.publish(event(1))
+        for epoch in ("e2", "e1", "e2", "e1"):
+            service.epoch = epoch
+            await client.publish(event(f"{epoch}-{service.seq}"))
+            await client.drain()
+        sent = [each["id"] for delivery in service.deliveries for each in delivery["events"]]
+        assert sent.count("e1") == 2
+        position = outbox.position()
+        assert position is not None
+        assert position.epoch == "e2", "the epoch that came last is the log's"
+
+
+async def test_what_was_answered_of_an_epoch_that_is_over_is_sent_again(make_client, service, outbox) -> None:
+    """Its answer came late, behind one of the new epoch: the row it speaks of may be one of those that were lost."""
+    async with make_client(outbox=outbox) as client:
+        await client.publish(event("before"))
+        service.hold = True
+        slow = asyncio.create_task(client.publish(event("slow")))
+        await until(lambda: "eslow" in service.log)
+        service.epoch = "e2"
+        service.log.pop("eslow")
+        quick = asyncio.create_task(client.publish(event("quick")))
+        await until(lambda: "equick" in service.log)
+        service.queue.rotate()
+        service.hold = False
+        service.flush()
+        await quick
+        results = await slow
+        assert sorted(service.log) == ["ebefore", "equick", "eslow"]
+        assert list(results) == [Stored(id="eslow")]
+        assert outbox.waiting() == 0
+        assert outbox.position() == ("e2", service.seq)
+
+
 async def test_acknowledged_events_are_kept_72_hours(make_client, service, clock, outbox) -> None:
     async with make_client(outbox=outbox, receipt_timeout=1e9) as client:
         await client.publish(event("old"))
