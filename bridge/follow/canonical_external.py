@@ -166,7 +166,11 @@ class CanonicalPublisher:
     def _begin(self) -> None:
         known = self._reader.cursor(self._name)
         self._begins = False
-        self._acknowledged = max(self._acknowledged, -1 if known is None else known)
+        if known is not None and self._acknowledged == self._noted:
+            # All that was read or noted here is in the log, unless the log has lost it: what came since is new then.
+            self._acknowledged = self._noted = known
+        else:
+            self._acknowledged = max(self._acknowledged, -1 if known is None else known)
         self._sent = deque()
         self._position = self._acknowledged
 

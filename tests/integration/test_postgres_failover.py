@@ -157,3 +157,49 @@ def test_what_an_asynchronous_standby_lost_is_noticed(servers: Callable[[], Post
         assert log.epoch != before, "devices send again what they keep"
         assert log.stage([item("a"), item("b"), item("c")], [], NOW_US) == [0, 2, 3]
         log.commit()
+
+
+def test_what_was_lost_of_a_bridge_that_is_gone_is_noticed_by_the_others(
+    servers: Callable[[], Postgres], tmp_path: Path
+) -> None:
+    """By their next group, and by whoever read it; a standby that has not taken over is waited for."""
+    primary = servers().start()
+    PostgresEventLog.open(ServerPlace(primary.url)).close()
+    standby = servers().follow(primary)
+    wait_until(lambda: primary.execute(SYNCHRONOUS) == [("async",)], "the standby follows")
+    place, anchor = either(primary, standby), AnchorFile(tmp_path / "postgres.anchor")
+    anywhere = ServerPlace(place.url.partition("?")[0], place.schema)
+    with PostgresEventLog.open(place, anchor=anchor) as log, PostgresLogReader.open(anywhere) as reader:
+        with PostgresEventLog.open(place) as gone:
+            log.stage([item("a")], [], NOW_US)
+            log.commit()
+            reached = primary.execute("SELECT pg_current_wal_lsn()")[0][0]
+            has_it = f"SELECT pg_last_wal_replay_lsn() >= '{reached}'"
+            wait_until(lambda: standby.execute(has_it) == [(True,)], "it has it")
+            standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
+            standby.execute("SELECT pg_reload_conf()")
+            wait_until(lambda: primary.execute(SYNCHRONOUS) == [], "the standby is behind from now on")
+            gone.stage([item("lost")], [], NOW_US)
+            gone.commit()
+        log.set_cursor("ship", 1)
+        log.commit()
+        log.anchor()
+        assert [row.id for row in reader.read(0, 9)] == ["a", "lost"]
+        primary.kill()
+        with pytest.raises(StoreError) as told:
+            reader.head()
+        assert told.value.retryable, "the row may be on its way"
+        standby.execute("SELECT pg_promote()")
+        with pytest.raises(OtherLogError, match="has lost rows"):
+            log.stage([item("next")], [], NOW_US)
+        wait_until(lambda: isinstance(failed(reader), OtherLogError), "the reader is told so, too")
+    with pytest.raises(RestoredError, match="lost rows at its end"):
+        PostgresEventLog.open(place, anchor=anchor)
+
+
+def failed(reader: PostgresLogReader) -> StoreError | None:
+    try:
+        reader.head()
+    except StoreError as error:
+        return error
+    return None

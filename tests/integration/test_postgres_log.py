@@ -12,6 +12,7 @@ from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.keys.opening import ring_made_if_missing
 from healthsync_mqtt.postgres.connection import ServerPlace
+from healthsync_mqtt.storage.anchor import AnchorFile, RestoredError
 from healthsync_mqtt.storage.postgres import counts, reader, sketches
 from healthsync_mqtt.storage.postgres.connection import _SCHEMA_LOCK
 from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerBusyError, ServerGoneError, ServerUnsafeError
@@ -270,6 +271,81 @@ def test_another_log_behind_the_same_address_is_not_written(server: Postgres) ->
         server.cut()
         with pytest.raises(OtherLogError):
             log.stage([item("a")], [], NOW_US)
+
+
+def lose(server: Postgres, place: ServerPlace, last: int) -> None:
+    """As a standby that takes over without the newest rows: the log ends with the row ``last``."""
+    for table in ("log", "identity"):
+        server.execute(f"DELETE FROM {place.schema}.{table} WHERE seq > {last}")
+    server.execute(f"UPDATE {place.schema}.head SET seq = {last}, counted = least(counted, {last})")
+
+
+def test_a_bridge_that_runs_hears_with_its_next_group_that_another_accepted_what_is_left(server: Postgres) -> None:
+    place = server.place()
+    with PostgresEventLog.open(place) as one, PostgresEventLog.open(place) as other:
+        one.stage([item("a")], [], NOW_US)
+        one.commit()
+        PostgresEventLog.open(place, accept_restored=lambda *_: None).close()
+        with pytest.raises(OtherLogError) as told:
+            one.stage([item("b")], [], NOW_US)
+        assert not told.value.retryable
+        other.set_cursor("ship", 1)
+        with pytest.raises(OtherLogError):
+            other.commit()
+    with PostgresEventLog.open(place) as again:
+        assert again.stage([item("b")], [], NOW_US) == [2], "nothing was written under the epoch of before"
+
+
+@pytest.mark.parametrize("grown", [False, True], ids=["shorter", "other-rows"])
+@pytest.mark.parametrize("cut", [False, True], ids=["connected", "cut"])
+def test_a_bridge_misses_a_row_that_another_wrote_although_its_own_are_there(
+    server: Postgres, tmp_path: Path, *, grown: bool, cut: bool
+) -> None:
+    """The one that wrote it is gone, so nobody else would."""
+    place, anchor = server.place(), AnchorFile(tmp_path / "postgres.anchor")
+    with PostgresEventLog.open(place, anchor=anchor) as log:
+        log.stage([item("own")], [], NOW_US)
+        log.commit()
+        with PostgresEventLog.open(place) as gone:
+            gone.stage([item("another's")], [], NOW_US)
+            gone.commit()
+        log.set_cursor("ship", 1)
+        log.commit()
+        log.anchor()
+        lose(server, place, 1)
+        if grown:
+            with PostgresEventLog.open(place) as new:
+                new.stage([item("new")], [], NOW_US)
+                new.commit()
+        if cut:
+            server.cut()
+        with pytest.raises(OtherLogError):
+            log.stage([item("next")], [], NOW_US)
+    with pytest.raises(RestoredError):
+        PostgresEventLog.open(place, anchor=anchor)
+    with PostgresEventLog.open(place, anchor=anchor, accept_restored=lambda *_: None) as log:
+        assert log.epoch != "", "devices send again what they keep"
+        assert log.stage([item("another's")], [], NOW_US) == [3 if grown else 2]
+
+
+@pytest.mark.parametrize("grown", [False, True], ids=["shorter", "other-rows"])
+def test_a_reader_does_not_go_on_in_a_log_that_has_lost_what_it_gave(server: Postgres, *, grown: bool) -> None:
+    """Whoever follows the log stands at a row that is not there, and would leave out what gets its number."""
+    place = server.place()
+    with PostgresEventLog.open(place) as log, PostgresLogReader.open(place) as reader:
+        log.stage([item("a"), item("lost")], [], NOW_US)
+        log.commit()
+        assert [row.id for row in reader.read(0, 9)] == ["a", "lost"]
+        server.cut()
+        assert reader.head() == 2, "a connection that is cut alone is nothing"
+        lose(server, place, 1)
+        if grown:
+            with PostgresEventLog.open(place) as new:
+                new.stage([item("b")], [], NOW_US)
+                new.commit()
+        server.cut()
+        with pytest.raises(OtherLogError):
+            reader.read(2, 9)
 
 
 def test_no_error_tells_the_password(server: Postgres) -> None:

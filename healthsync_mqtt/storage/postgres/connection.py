@@ -161,6 +161,14 @@ class LastPlace(NamedTuple):
         return blake2b(row, digest_size=16, key=secret).hexdigest()
 
 
+def other_log() -> OtherLogError:
+    """What is there has another name, or not the rows that were there."""
+    return OtherLogError(
+        "behind storage.url is another event log than the one that was opened, or it has lost rows",
+        hint="did a standby take over, or was a backup restored? start the service again: it says what is missing",
+    )
+
+
 class LogFacts:
     """What a log says of itself. The secret makes the digests of identities; ``former`` are names that it had."""
 
@@ -177,10 +185,7 @@ class LogFacts:
         found = [] if last is None else fetch(connection, _SQL["row_at"], (last.seq,))
         if LogFacts(connection).epoch == self.epoch and (last is None or [LastPlace(*row) for row in found] == [last]):
             return
-        raise OtherLogError(
-            "behind storage.url is another event log than the one that was opened, or it has lost rows",
-            hint="did a standby take over, or was a backup restored? start the service again: it says what is missing",
-        )
+        raise other_log()
 
 
 def _connect(place: ServerPlace, name: str) -> Connection:

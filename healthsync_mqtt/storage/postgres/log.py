@@ -35,6 +35,7 @@ from healthsync_mqtt.storage.postgres.connection import (
     connect_writer,
     fetch,
     migrate,
+    other_log,
     run,
     told_on,
     translated,
@@ -118,7 +119,7 @@ class PostgresEventLog:
         self._sketches = BlockSketches(making)
         #: Whether the open transaction has changed how the log is sealed, and how it was before.
         self._how_staged, self._how_before = False, self._how
-        #: The last row, as its anchor knows it: of this writer's last commit.
+        #: The last row that writer and anchor know: of its last commit, or anybody's when its last group began.
         self._last = next((LastPlace(*row) for row in fetch(connection, _SQL["last_row"])), None)
         self._head = 0 if self._last is None else self._last.seq
         self._staged_last: LastPlace | None = None
@@ -415,12 +416,22 @@ class PostgresEventLog:
         with connection.pipeline():
             connection.execute(b"BEGIN")
             begun = asked(connection, _SQL["begin"])
+            # A statement of its own: the one that waited for the lock sees the rows of before.
+            known = asked(connection, _SQL["known_at_head"], (0 if self._last is None else self._last.seq,))
         self._staged_head, self._counted, self._transaction = begun.fetchall()[0]
         self._begun_head = self._staged_head
+        self._refuse_other(known.fetchall())
         self._staged_positions = {}
         if self._sealing is not None:
             self._sealing.codec.fresh()
         return connection
+
+    def _refuse_other(self, known: Sequence[Any]) -> None:
+        """OtherLogError where the log has another epoch now, or not the last row that was known, whoever wrote it."""
+        there = {row[0]: LastPlace(*row) for _, *row in known}
+        if known[0][0] != self.epoch or (self._last is not None and there.get(self._last.seq) != self._last):
+            raise other_log()
+        self._last = there.get(self._begun_head)
 
     def _finish(self, cursors: dict[str, int | None], chores: Sequence[Callable[[Connection], None]]) -> None:
         connection = self._begun()

@@ -18,8 +18,16 @@ from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.page import whole_page
 from healthsync_mqtt.storage.port import NOBODY, CountKey, FormatMemory, RejectedRow, Stretch, Totals
-from healthsync_mqtt.storage.postgres.connection import LogFacts, connect_reader, fetch, refuse_empty, translated
+from healthsync_mqtt.storage.postgres.connection import (
+    LastPlace,
+    LogFacts,
+    connect_reader,
+    fetch,
+    refuse_empty,
+    translated,
+)
 from healthsync_mqtt.storage.postgres.counts import ROWS_AT_ONCE, counts
+from healthsync_mqtt.storage.postgres.faults import OtherLogError
 from healthsync_mqtt.storage.postgres.log import identity_function
 from healthsync_mqtt.storage.postgres.quarantine import as_bytes, as_text, row_again
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing, StoredRow, sealed_as
@@ -33,6 +41,8 @@ _SQL = statements("reader")
 
 _KEPT: Final = ("type", "device", "since", "until")
 """What rows are chosen by, and where such rows lie is kept."""
+_RECEIVED, _IDENTITY = 8, 13
+"""Where these are in a row that is read."""
 _PAUSE_S: Final = 0.5
 """Between two tries to connect."""
 
@@ -52,6 +62,8 @@ class PostgresLogReader:
         #: How many snapshots are open, one inside another.
         self._depth = 0
         self._not_before = 0.0
+        #: The newest row that was given: whoever stands there must not go on in a log that has lost it.
+        self._given: LastPlace | None = None
         #: what a format remembers of one device, by mark, and something that each of its keys has sealed
         self._remembered: tuple[tuple[str, str, str] | None, dict[bytes, tuple[str, str]], dict[bytes, bytes]]
         self._remembered = None, {}, {}
@@ -335,12 +347,24 @@ class PostgresLogReader:
             connection = connect_reader(self._place)
             self._not_before = 0.0
             try:
-                self._facts.refuse_other(connection)
+                self._refuse_other(connection)
             except BaseException:
                 abandon(connection)
                 raise
             self._connection = connection
         return self._connection
+
+    def _refuse_other(self, connection: Connection) -> None:
+        """OtherLogError where the log behind a new connection is another one, or has not the newest row that was given.
+
+        A standby that has not taken over may have that row still to come.
+        """
+        try:
+            self._facts.refuse_other(connection, self._given)
+        except OtherLogError:
+            if fetch(connection, _SQL["is_standby"])[0][0]:
+                raise psycopg.OperationalError("a standby answers that is behind") from None
+            raise
 
     def _where(
         self,
@@ -397,7 +421,11 @@ class PostgresLogReader:
 
     def _records(self, rows: Iterable[Any]) -> list[Record]:
         self._listen()
-        return [self._record(*row) for row in rows]
+        found = list(rows)
+        for row in found[:1] + found[-1:]:
+            if self._given is None or row[0] > self._given.seq:
+                self._given = LastPlace(row[0], row[_IDENTITY], row[_RECEIVED])
+        return [self._record(*row) for row in found]
 
     def _record(self, *row: Any) -> Record:
         *columns, identity, how = row

@@ -8,6 +8,9 @@ AND (%(since)s::bigint IS NULL OR l.start_us >= %(since)s) AND (%(until)s::bigin
 AND (%(version)s::bigint IS NULL OR l.version = %(version)s) AND (%(before)s::bigint IS NULL OR l.seq < %(before)s)
 AND (%(history)s OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
 
+-- name: is_standby
+SELECT pg_is_in_recovery()
+
 -- name: read
 SELECT {row} FROM log AS l
 WHERE {wanted}

@@ -10,6 +10,10 @@ INSERT INTO meta (name, value) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET 
 -- name: begin
 SELECT seq, counted, pg_current_xact_id()::text FROM head WHERE one FOR UPDATE
 
+-- name: known_at_head
+SELECT e.epoch, l.seq, l.identity, l.received_us FROM (SELECT epoch FROM epoch ORDER BY no DESC LIMIT 1) AS e
+LEFT JOIN log AS l ON l.seq = ANY (ARRAY[%s, (SELECT seq FROM head WHERE one)]::bigint[])
+
 -- name: head
 SELECT seq FROM head WHERE one
 

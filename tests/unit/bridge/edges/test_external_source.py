@@ -13,7 +13,7 @@ from bridge.edges.external import LinkOutlet, LinkShelf, LinkSource, LongAllowan
 from bridge.folds import Folds
 from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.pipeline import Pipeline
-from bridge.ports import Chores
+from bridge.ports import Chores, Commit
 from bridge.stages.journal import Journal
 from healthsync_mqtt.broker.external.access import subscriptions
 from healthsync_mqtt.broker.external.canary_world import COMMON, CanaryWorld, world_of
@@ -213,6 +213,45 @@ async def test_the_cursor_moves_when_the_broker_has_acknowledged_and_not_before(
         assert (canonical.lag, bench.log.reader().cursor("publish:main")) == (0, 2)
     topics = {topic for topic, _ in link.sent}
     assert topics == {"users/alice/canonical/heart_rate"}
+
+
+@pytest.mark.parametrize("progress", [False, True])
+async def test_who_is_elected_begins_where_the_log_says_and_not_behind_what_the_log_has_lost(
+    bench: Bench, *, progress: bool
+) -> None:
+    """Other bridges published before, and a standby without the newest rows took over."""
+
+    async def note(seq: int) -> None:
+        bench.chores.add(lambda journal: journal.keep_cursors({"publish": seq}), lambda: None)
+        await bench.pipeline.drain()
+
+    await store(bench, 1, 2, 3)
+    await note(3 if not progress else 1)
+    reader = bench.log.reader()
+    canonical = CanonicalPublisher(
+        bridge_id="main", reader=reader, head=3, registry=TOPICS, chores=bench.chores, gate=bench.gate,
+        counters=bench.counters, places={}, shared=True,
+    )  # fmt: skip
+    link = FakeLink()
+    canonical.connected(link)
+    if progress:
+        first = asyncio.create_task(canonical.run())
+        await until(lambda: len(link.sent) == 2)
+        link.take(2)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+    else:
+        await note(1)
+    await store(bench, 4)
+    canonical.committed(Commit(bench.log.head(), (), 0))
+    link = FakeLink()
+    canonical.connected(link)
+    second = asyncio.create_task(canonical.run())
+    await until(lambda: [json.loads(payload)["id"] for _, payload in link.sent][-1:] == ["e4"])
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    sent = [json.loads(payload)["id"] for _, payload in link.sent]
+    assert sent == (["e4"] if progress else ["e2", "e3", "e4"]), "what was acknowledged here is not sent again"
 
 
 async def test_a_new_connection_gets_what_the_last_one_did_not_get_acknowledged(bench: Bench) -> None:
