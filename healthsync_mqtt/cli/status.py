@@ -32,6 +32,7 @@ def status(data: FreshData = DATA, json: Json = False) -> None:
         output.facts(
             [
                 ("service", f"running (process {shown['pid']}), {'healthy' if shown.get('healthy', True) else 'ILL'}"),
+                *((name, spelled(said)) for name, said in _installation(shown)),
                 *(
                     (name, reached(address, shown["bound"].get(name, ())))
                     for name in ("mqtt", "mqtts", "wss", "http")
@@ -46,6 +47,18 @@ def status(data: FreshData = DATA, json: Json = False) -> None:
     else:
         output.facts([("service", spelled("not running; start it: healthsync up"))])
     output.facts([(f"{name} in the log", value) for name, value in totals.items()])
+
+
+def _installation(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The bridges that share the log, which of them leads, and what log it is; nothing where it is one service's."""
+    found = shown.get("installation")
+    if found is None:
+        return
+    yield "bridges", ", ".join(found["bridges"]) or "none is known while the server of the log is away"
+    leader = found["leader"] or "none now; what one does for all (subscribers, sinks, retention) waits for one"
+    yield "leader", f"{leader}{' (this one)' if found['leads'] else ''}"
+    if "epoch" in shown:
+        yield "shared log", f"epoch {shown['epoch']}, head {shown['head']}"
 
 
 def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:

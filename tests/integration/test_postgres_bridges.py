@@ -1,8 +1,10 @@
 """Several bridges on one log on a real PostgreSQL, which share all messages of a real Mosquitto (``$share``)."""
 
 import asyncio
+import os
 import random
 import secrets
+import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,7 @@ from healthsync_mqtt.storage.postgres.election import LEAD_LOCK
 from tests.support.external_rig import Rig
 from tests.support.patience import PATIENCE_S
 from tests.support.postgres import Postgres, installed
+from tests.support.service import HEALTHSYNC
 
 pytestmark = [
     pytest.mark.real_server,
@@ -50,6 +53,7 @@ async def test_every_event_is_stored_once_and_what_is_elected_moves(tmp_path: Pa
             await rig.kill_bridge(next(iter(others(leader))))
             await published(rig, leader)
             await told(rig, leader)
+            await shown(rig, leader)
         assert rig.check() > 0
         assert rig.violations == [], f"SEED={seed}"
         written = {row[0] for row in server.execute("SELECT username FROM healthsync.person", of=tmp_path / "data")}
@@ -83,6 +87,22 @@ async def told(rig: Rig, leader: str) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while (await asyncio.to_thread(status)).get("installation") != wanted:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
+
+
+async def shown(rig: Rig, leader: str) -> None:
+    """So it is to people."""
+    for name in NAMES:
+        said = await asyncio.to_thread(
+            subprocess.check_output,
+            [*HEALTHSYNC, "status"],
+            env=os.environ | {"HEALTHSYNC_DATA": str(rig.processes[name].data)},
+            text=True,
+            timeout=PATIENCE_S,
+        )
+        found = {words[0]: " ".join(words[1:]) for words in map(str.split, said.splitlines()) if words}
+        assert found["bridges"] == ", ".join(sorted(NAMES)), said
+        assert found["leader"] == (f"{leader} (this one)" if name == leader else leader), said
+        assert found["shared"].startswith("log epoch "), said
 
 
 async def published(rig: Rig, name: str) -> None:

@@ -6,6 +6,7 @@ A bridge that hears of its end late may do what the next one does already: what 
 
 import threading
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import psycopg
@@ -22,6 +23,9 @@ LEAD_LOCK: Final = 0x4853454D
 """Of a session: the one that leads."""
 
 _PREFIX: Final = "healthsync-bridge "
+_LONGEST: Final = 63
+"""Bytes of a session's name that the server keeps."""
+_DIGEST: Final = 6
 _LOOK_S: Final = 0.5
 """Between two tries to lead, and two looks at who else is there."""
 
@@ -35,12 +39,21 @@ class Ballot(NamedTuple):
     leader: str = ""
 
 
+def session_name(bridge: str) -> str:
+    """What the session of this bridge is called; two are never called alike, however long their ids are."""
+    name = f"{_PREFIX}{bridge}"
+    if len(name) <= _LONGEST:
+        return name
+    digest = blake2b(bridge.encode(), digest_size=_DIGEST).hexdigest()
+    return f"{name[: _LONGEST - len(digest) - 1]}~{digest}"  # no id has this sign
+
+
 class PostgresElection:
     """One bridge's part in it, in a thread of its own. ``told`` is called from there whenever something has changed."""
 
     def __init__(self, place: ServerPlace, bridge: str, told: Callable[[Ballot], None]) -> None:
         self._place = place
-        self._name = f"{_PREFIX}{bridge}"
+        self._bridge, self._name = bridge, session_name(bridge)
         self._told = told
         self._ending = threading.Event()
         self._last: Ballot | None = None
@@ -77,8 +90,11 @@ class PostgresElection:
     def _ballot(self, connection: Connection, *, leads: bool) -> Ballot:
         asked = {"lock": LEAD_LOCK, "schema": self._place.schema, "prefix": _PREFIX}
         head, names, leader = fetch(connection, _SQL["ballot"], asked)[0]
-        bridges = tuple(name.removeprefix(_PREFIX) for name in names)
-        return Ballot(leads, head, bridges, (leader or "").removeprefix(_PREFIX))
+        return Ballot(leads, head, tuple(map(self._called, names)), self._called(leader or ""))
+
+    def _called(self, name: str) -> str:
+        """The bridge of a session: of another one with a long id its beginning and a digest."""
+        return self._bridge if name == self._name else name.removeprefix(_PREFIX)
 
     def _tell(self, ballot: Ballot) -> None:
         if ballot != self._last and not self._ending.is_set():

@@ -2,7 +2,7 @@
 
 import time
 
-from healthsync_mqtt.cli.status import _noteworthy
+from healthsync_mqtt.cli.status import _installation, _noteworthy
 
 DAY_S = 86_400
 
@@ -57,3 +57,20 @@ def test_a_gateway_that_does_not_serve_is_said() -> None:
     assert list(_noteworthy(certificates() | {"gateway": {"state": "running", "restarts": 1}})) == []
     (note,) = _noteworthy(certificates() | {"gateway": {"state": "failed", "restarts": 3}})
     assert note == ("gateway", "failed, started again 3 times; the log says why: gateway.process_ended")
+
+
+def test_bridges_that_share_a_log_are_named_with_the_one_that_leads() -> None:
+    assert list(_installation({"epoch": "ab12", "head": 7})) == []
+    found = {"bridges": ["main", "second"], "leader": "second", "leads": False}
+    shown = {"installation": found, "epoch": "ab12", "head": 7}
+    assert list(_installation(shown)) == [
+        ("bridges", "main, second"),
+        ("leader", "second"),
+        ("shared log", "epoch ab12, head 7"),
+    ]
+    shown["installation"] = found | {"leads": True}
+    assert dict(_installation(shown))["leader"] == "second (this one)"
+    shown["installation"] = found | {"bridges": [], "leader": ""}
+    told = dict(_installation(shown))
+    assert told["bridges"].startswith("none is known")
+    assert told["leader"].startswith("none now")
