@@ -1,5 +1,6 @@
 """What every bridge stands on, whatever broker it works for: its log, its topics, its figures and its tasks."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import Iterator
@@ -80,10 +81,12 @@ def ground(settings: Settings) -> Iterator[Ground]:
         quotas = Quotas(**settings.quarantine.model_dump(exclude={"days"}))
         writer = open_log(paths.root, quotas=quotas, seal_new=settings.storage.encryption == "rows")
         _say_promise(settings)
-        journal = Journal(writer, apart=bool(settings.storage.url))
+        tasks = Supervisor()
+        journal = Journal(writer, apart=bool(settings.storage.url), failed=tasks.fail)
         opened.callback(journal.close)
         if settings.registry.home:
-            opened.enter_context(be_home(paths.registry_db))
+            loop = asyncio.get_running_loop()
+            opened.enter_context(be_home(paths.registry_db, lambda error: loop.call_soon_threadsafe(tasks.fail, error)))
         reader = open_reader(paths.root)
         opened.callback(reader.close)
         searching = open_reader(paths.root)
@@ -101,7 +104,7 @@ def ground(settings: Settings) -> Iterator[Ground]:
             courtesy=Courtesy(),
             message_room=MessageRoom(settings.limits.max_packet, settings.limits.app_messages_bytes),
             calendar=Calendar.of(reader, chores),
-            tasks=Supervisor(),
+            tasks=tasks,
             spans=_spans(settings),
             started_us=time.time_ns() // 1000,
             session=secrets.token_hex(8),

@@ -14,11 +14,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.errors import HealthSyncError, StoreError
 from healthsync_mqtt.storage.port import EventLog, FormatMemory, Item, LogHealth, Quarantined
 
 #: While commits go on the anchor of the log is as old as this and one commit, and up to date when they pause.
 _ANCHOR_S = 1.0
+
+#: So often a log on another machine is looked after while nothing comes: a spare service waits for its lock.
+_LOOK_S = 0.25
 
 Done = Callable[[int, StoreError | None], None]
 """Called on the event loop: the head seq, or the error of a commit that stored nothing."""
@@ -43,9 +46,14 @@ class Journal:
     #: Whether groups are to be written with ``store`` alone, because writing waits for another machine.
     apart = False
 
-    def __init__(self, log: EventLog, *, apart: bool = False) -> None:
+    def __init__(
+        self, log: EventLog, *, apart: bool = False, failed: Callable[[Exception], None] | None = None
+    ) -> None:
+        """``failed`` is called on the event loop when a log that is apart is another service's for good."""
         self._log = log
         self.apart = apart
+        self._failed = failed
+        self._looks_after = apart
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._anchored_at = time.monotonic()
@@ -163,14 +171,38 @@ class Journal:
             return [], 0, UnexpectedError(f"the commit ended with {type(surprise).__name__}")
 
     def _next(self) -> _Request | None:
-        """The next request; meanwhile the anchor is brought up to date when nothing comes, until that has worked."""
+        """The next request; meanwhile the anchor is brought up to date when nothing comes, until that has worked.
+
+        The lock of a log that is apart is looked after for as long as nothing comes.
+        """
         while True:
             try:
-                return self._requests.get(timeout=_ANCHOR_S)
+                return self._requests.get(timeout=_LOOK_S if self._looks_after else _ANCHOR_S)
             except queue.Empty:
-                self._anchor()
-            if not self._log.health().anchor_failing:
+                if not self._looks_after or time.monotonic() - self._anchored_at >= _ANCHOR_S:
+                    self._anchor()
+            if self._looks_after:
+                self._look_after()
+            elif not self._log.health().anchor_failing:
                 return self._requests.get()
+
+    def _look_after(self) -> None:
+        """What may pass is the next group's to tell, if there is one; what is for good ends the service."""
+        try:
+            self._log.keep_lock()
+        except StoreError as error:
+            if error.retryable:
+                return
+            failure: Exception = error
+        except HealthSyncError as error:
+            failure = error
+        except Exception as surprise:  # noqa: BLE001  # the thread must go on, whatever happened
+            failure = UnexpectedError(f"looking after the log ended with {type(surprise).__name__}")
+        else:
+            return
+        self._looks_after = False
+        if self._failed is not None:
+            self._loop.call_soon_threadsafe(self._failed, failure)
 
     def _anchor(self) -> None:
         # The commit of this thread is over, and the next one starts here: none runs.

@@ -212,6 +212,9 @@ class MemoryEventLog:
     def anchor(self) -> None:
         """See ``port.EventLog.anchor``: nothing of this log is left to be compared with it."""
 
+    def keep_lock(self) -> None:
+        """See ``port.EventLog.keep_lock``: nobody else can have it."""
+
     def health(self) -> LogHealth:
         """See ``port.EventLog.health``."""
         return LogHealth()

@@ -218,6 +218,12 @@ class EventLog(Protocol):
         committed is durable without it.
         """
 
+    def keep_lock(self) -> None:
+        """See to it that nobody else becomes the writer while nothing is written; cheap, and blocking.
+
+        Not while a commit runs. StoreError where another one is, or nobody can tell; not retryable: for good.
+        """
+
     def health(self) -> LogHealth:
         """How the store is doing. From any thread."""
 

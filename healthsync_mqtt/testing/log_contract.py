@@ -222,6 +222,15 @@ class EventLogContract:
         store.log.commit()
         assert [record.user for record in store.reader.read(0, 9)] == ["alice", "zoe"]
 
+    def test_looking_after_the_lock_changes_nothing(self, store: Store) -> None:
+        store.log.keep_lock()
+        store.log.stage([item("a")], [], NOW_US)
+        store.log.keep_lock()
+        assert store.reader.head() == 0
+        assert store.log.commit() == 1
+        store.log.keep_lock()
+        assert ids(store.reader.read(0, 9)) == ["a"]
+
     def test_a_commit_of_nothing_returns_the_head(self, store: Store) -> None:
         assert store.log.commit() == 0
         assert store.log.stage([], [], NOW_US) == []

@@ -1,27 +1,38 @@
 """The event log on a real PostgreSQL: the contract of every log, and what only a log of several writers promises."""
 
+import asyncio
 import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
 
+from bridge.stages.journal import Journal
 from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.keys.opening import ring_made_if_missing
 from healthsync_mqtt.postgres.connection import ServerPlace
 from healthsync_mqtt.storage.anchor import AnchorFile, RestoredError
 from healthsync_mqtt.storage.postgres import counts, reader, sketches
+from healthsync_mqtt.storage.postgres import log as writer
 from healthsync_mqtt.storage.postgres.connection import _SCHEMA_LOCK
-from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerBusyError, ServerGoneError, ServerUnsafeError
-from healthsync_mqtt.storage.postgres.log import PostgresEventLog
+from healthsync_mqtt.storage.postgres.faults import (
+    AloneError,
+    LogTakenError,
+    OtherLogError,
+    ServerBusyError,
+    ServerGoneError,
+    ServerUnsafeError,
+)
+from healthsync_mqtt.storage.postgres.log import _ALONE_LOCK, PostgresEventLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.testing.log_contract import EventLogContract, Store
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
-from tests.support.patience import wait_until
+from tests.support.patience import until, wait_until
 from tests.support.postgres import PASSWORD, Postgres, installed
 from tests.unit.storage.sealed import codec
 
@@ -346,6 +357,80 @@ def test_a_reader_does_not_go_on_in_a_log_that_has_lost_what_it_gave(server: Pos
         server.cut()
         with pytest.raises(OtherLogError):
             reader.read(2, 9)
+
+
+def holder(server: Postgres, place: ServerPlace) -> int:
+    """The process of the server whose session has the log alone; 0: none has."""
+    found = server.execute(
+        f"SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = {_ALONE_LOCK} "
+        f"AND objid = (hashtext('{place.schema}')::bigint & 4294967295)::oid AND mode = 'ExclusiveLock'"
+    )
+    return int(found[0][0]) if found else 0
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_a_service_to_which_nothing_comes_takes_its_lock_again(server: Postgres, *, restart: bool) -> None:
+    """Before the spare one is started, which is every two seconds."""
+    place = server.place()
+    with PostgresEventLog.open(place, alone=True) as log:
+        told = list[Exception]()
+        journal = Journal(log, apart=True, failed=told.append)
+        first = holder(server, place)
+        assert first
+        if restart:
+            await asyncio.to_thread(server.kill)
+            await asyncio.to_thread(server.start)
+        else:
+            await asyncio.to_thread(server.cut)
+        await until(lambda: holder(server, place) not in {0, first})
+        with pytest.raises(AloneError):
+            PostgresEventLog.open(place, alone=True)
+        journal.close()
+        assert told == []
+    wait_until(lambda: holder(server, place) == 0)
+
+
+def test_a_service_whose_log_another_one_has_for_long_is_told_so(
+    server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(writer, "time", SimpleNamespace(monotonic=lambda: now))
+    place = server.place()
+    with PostgresEventLog.open(place, alone=True) as log:
+        first = holder(server, place)
+        for _ in range(2):  # counted anew each time
+            wait_until(lambda: holder(server, place) in {0, first})
+            log.keep_lock()
+            server.cut()
+            with PostgresEventLog.open(place, alone=True):
+                for passes in (0, 29):
+                    now += passes
+                    with pytest.raises(AloneError) as early:
+                        log.keep_lock()
+                    assert early.value.retryable
+        server.cut()
+        with PostgresEventLog.open(place, alone=True) as spare:
+            with pytest.raises(AloneError):
+                log.keep_lock()
+            with pytest.raises(AloneError):
+                log.stage([item("a")], [], NOW_US)
+            now += 31
+            with pytest.raises(LogTakenError, match="for 30 s") as late:
+                log.keep_lock()
+            assert not late.value.retryable
+            assert spare.stage([item("b")], [], NOW_US) == [1]
+            spare.commit()
+
+
+def test_the_lock_of_a_machine_that_is_gone_is_given_back_soon(server: Postgres) -> None:
+    """By the server, which asks the machine; its own default is two hours."""
+    with PostgresEventLog.open(server.place(), alone=True) as log:
+        assert log._connection is not None
+        found = [
+            log._connection.execute(f"SHOW tcp_keepalives_{name}".encode()).fetchone()
+            for name in ("idle", "interval", "count")
+        ]
+        assert found == [("5",), ("2",), ("3",)]
 
 
 def test_no_error_tells_the_password(server: Postgres) -> None:

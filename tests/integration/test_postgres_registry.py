@@ -8,20 +8,24 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import count
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from healthsync_mqtt.cli.doctor.posture import posture
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.config.settings import load_settings
-from healthsync_mqtt.errors import ConfigError, StoreError, UnavailableError
+from healthsync_mqtt.errors import ConfigError, HealthSyncError, StoreError, UnavailableError
 from healthsync_mqtt.identity.audit.delivery import deliver
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.people.postgres import home as homes
+from healthsync_mqtt.identity.people.postgres.home import home
 from healthsync_mqtt.identity.people.postgres.move import AUDIT, OF_ONE_ROW, TABLES, move_in
 from healthsync_mqtt.identity.people.postgres.tables import PostgresTables
 from healthsync_mqtt.identity.registry import Registry
@@ -35,7 +39,7 @@ from healthsync_mqtt.testing.registry_contract import NOW_US, Both, RegistryCont
 from tests.support import child
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
-from tests.support.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.peer import Identity, Peer
 from tests.support.postgres import PASSWORD, Postgres, installed
 from tests.support.service import HEALTHSYNC, Service, run_cli
@@ -297,6 +301,51 @@ def test_killed_before_a_file_has_its_new_name_it_has_it_at_the_next_start(
     for file, content in copies.items():
         assert not file.exists()
         assert file.with_name(f"{file.name}.moved").read_bytes() == content
+
+
+def at_home(server: Postgres, place: ServerPlace) -> int:
+    """The process of the server whose session is at home in this registry; 0: none is."""
+    found = server.execute(
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 1213415240 "
+        f"AND objid = (hashtext('{place.schema}')::bigint & 4294967295)::oid"
+    )
+    return int(found[0][0]) if found else 0
+
+
+def test_who_is_at_home_is_there_again_when_its_connection_was_cut(
+    server: Postgres, place: ServerPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(homes, "_HOME_S", 0.5)
+    told = list[HealthSyncError]()
+    with home(place, told.append):
+        first = at_home(server, place)
+        assert first
+        server.cut()
+        wait_until(lambda: at_home(server, place) not in {0, first})
+        with pytest.raises(UnavailableError, match="another bridge of this registry"), home(place, told.append):
+            pass
+    wait_until(lambda: at_home(server, place) == 0)
+    assert told == []
+
+
+def test_who_finds_another_one_at_home_is_told_so(
+    server: Postgres, place: ServerPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(homes, "_GONE_S", 0.3)
+    told = list[HealthSyncError]()
+    with (
+        home(place, told.append),
+        psycopg.connect(server.url, autocommit=True) as other,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        waiting = beside.submit(other.execute, "SELECT pg_advisory_lock(1213415240, hashtext(%s))", (place.schema,))
+        wait_until(lambda: server.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+        server.execute(f"SELECT pg_terminate_backend({at_home(server, place)}, 10000)")
+        waiting.result(PATIENCE_S)
+        wait_until(lambda: told != [])
+        (error,) = told
+        assert isinstance(error, UnavailableError)
+        assert "took over the files about persons" in str(error)
 
 
 def test_a_bridge_that_joins_one_of_its_own_log_copies_no_row(

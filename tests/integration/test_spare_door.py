@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 import shutil
+import signal
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -96,6 +99,33 @@ async def test_the_spare_door_takes_over_and_the_device_notices_a_moment_without
                         assert [each["id"] for each in spare.cli("events", "list")] == ["a", "b"]
                     finally:
                         await asyncio.to_thread(spare.kill)
+
+
+@pytest.mark.parametrize(
+    ("registry", "why"),
+    [(False, "another service has had this event log for 30 s"), (True, "took over the files about persons")],
+)
+def test_a_door_that_the_spare_one_took_over_from_ends_when_it_goes_on(
+    tmp_path: Path, *, registry: bool, why: str
+) -> None:
+    """So that the balancer sees it: it was stopped, as a machine that sleeps is, and its connections were cut."""
+    with Postgres() as server:
+        made: Callable[..., Path] = partial(machine, server) if registry else server.directory
+        data = made(tmp_path / "one")
+        one = Service(data).start()
+        other = made(tmp_path / "two", like=data)
+        one.send(signal.SIGSTOP)
+        try:
+            server.cut()
+            with Service(other) as spare:
+                one.send(signal.SIGCONT)
+                assert one._end(PATIENCE_S) != 0
+                assert why in one.log_tail()
+                with pytest.raises(NotReadyError, match="another service writes this event log"):
+                    one.start()
+                assert spare.cli("status")[0]["running"]
+        finally:
+            one.kill()
 
 
 def event(name: str) -> dict[str, object]:

@@ -4,14 +4,14 @@ A registry goes by the name of the file that it would be: ``registry.db`` in the
 here, and need not know which of the two it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from healthsync_mqtt.config.named_server import naming_server, no_driver
 from healthsync_mqtt.config.paths import DataPaths
-from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.identity.people.schema import open_database
 from healthsync_mqtt.identity.people.sqlite_tables import SqliteTables
 from healthsync_mqtt.identity.people.tables import Tables
@@ -49,19 +49,20 @@ def has_registry(path: Path) -> bool:
 
 
 @contextmanager
-def be_home(path: Path) -> Iterator[None]:
+def be_home(path: Path, lost: Callable[[HealthSyncError], object]) -> Iterator[None]:
     """Be the one that erases persons and keeps files about them. UnavailableError where another machine is.
 
+    ``lost`` is called, from another thread, where another one is later: while the connection to the server was lost.
     What is in the data directory yet moves to the server. A registry in a file is nobody else's.
     """
     place = place_of(path.parent)
     if place is None:
         yield
         return
-    from healthsync_mqtt.identity.people.postgres.marks import home  # noqa: PLC0415
+    from healthsync_mqtt.identity.people.postgres.home import home  # noqa: PLC0415
     from healthsync_mqtt.identity.people.postgres.move import move_in  # noqa: PLC0415
 
-    with home(place):
+    with home(place, lost):
         move_in(place, path, DataPaths(root=path.parent).audit_db)
         yield
 

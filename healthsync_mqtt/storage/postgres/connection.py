@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from healthsync_mqtt.errors import StoreError, UnavailableError
-from healthsync_mqtt.postgres.connection import OLDEST_SERVER, Connection, ServerPlace, abandon, connect
+from healthsync_mqtt.postgres.connection import OLDEST_SERVER, Connection, ServerPlace, abandon, connect, missed_soon
 from healthsync_mqtt.postgres.schema import bring_up, schema_version
 from healthsync_mqtt.storage.postgres.arrays import register
 from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerUnsafeError, store_error
@@ -74,6 +74,7 @@ def connect_writer(place: ServerPlace) -> Connection:
     """A connection that writes, with everything made sure that an acknowledgement rests on."""
     connection = _connect(place, "healthsync-writer")
     try:
+        missed_soon(connection)  # its lock keeps every other service away
         refuse_unsafe(connection)
         for setting in _WRITER:
             connection.execute(setting.encode())
@@ -123,9 +124,7 @@ def connect_watcher(place: ServerPlace, name: str) -> Connection:
     """A connection that waits: the server ends it soon when its machine is gone, or when it has stopped asking."""
     connection = _connect(place, name)
     try:
-        for setting, seconds in (("idle", 5), ("interval", 2), ("count", 3)):
-            connection.execute(f"SET tcp_keepalives_{setting} = {seconds}".encode())
-        connection.execute(b"SET tcp_user_timeout = 10000")
+        missed_soon(connection)
         if connection.info.server_version >= SESSIONS_END:
             connection.execute(f"SET idle_session_timeout = {_IDLE_MS}".encode())
     except BaseException:

@@ -52,6 +52,13 @@ class AloneError(StoreError):
     reason = "taken"
 
 
+class LogTakenError(StoreError):
+    """Another service has had the log for so long that this one must not go on as if it were in its place."""
+
+    reason = "taken"
+    retryable = False
+
+
 class OtherLogError(StoreError):
     """Behind the same address is another log than the one that was opened."""
 

@@ -7,6 +7,8 @@ While it has that lock nobody else changes anything, so nothing of the log is he
 """
 
 import secrets
+import threading
+import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -41,7 +43,7 @@ from healthsync_mqtt.storage.postgres.connection import (
     translated,
 )
 from healthsync_mqtt.storage.postgres.counts import count_on, forget_counts, uncount
-from healthsync_mqtt.storage.postgres.faults import AloneError, store_error
+from healthsync_mqtt.storage.postgres.faults import AloneError, LogTakenError, store_error
 from healthsync_mqtt.storage.postgres.late_sealing import ServerLateSealing, keep_records, store_again
 from healthsync_mqtt.storage.postgres.quarantine import PostgresQuarantine, as_bytes
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing, StoredRow, sealed_as
@@ -56,6 +58,9 @@ _LATE = statements("late_sealing")
 
 _ALONE_LOCK: Final = 0x48534541
 """Of a session: one service for a log, or any number that have agreed to share it."""
+
+_TAKEN_S: Final = 30.0
+"""So long another may have that lock before this service ends: an own connection that was cut is gone long before."""
 
 _COLUMNS: Final = (
     "int8", "int8", "int8", "int8", "int8", "int8", "int2", "bytea", "text", "text", "text", "text", "text", "bytea",
@@ -134,6 +139,9 @@ class PostgresEventLog:
         self._chores: list[Callable[[Connection], None]] = []
         self._scrub = False
         self._closed = False
+        #: While the connection is looked after beside who asks for a position.
+        self._looking = threading.Lock()
+        self._taken_since: float | None = None
 
     @classmethod
     def open(
@@ -260,7 +268,7 @@ class PostgresEventLog:
         known = self._positions.get(user)
         if known is not None:
             return known
-        with translated("reading"):
+        with self._looking, translated("reading"):
             position: int = next((row[0] for row in fetch(self._connected(), _SQL["position"], (user,))), 0)
             return position
 
@@ -336,6 +344,27 @@ class PostgresEventLog:
             self._anchor_failing = True
         else:
             self._anchored, self._anchor_failing = head, False
+
+    def keep_lock(self) -> None:
+        """See ``port.EventLog.keep_lock``: the lock goes with the connection, so that is made again at once."""
+        if self._transaction is not None:
+            return
+        since, self._taken_since = self._taken_since, None
+        try:
+            with self._looking, translated("looking after the lock"):
+                if self._connection is not None:
+                    with suppress(psycopg.OperationalError):  # an end is seen here first
+                        self._connection.execute(b"SELECT 1")
+                self._connected()
+        except AloneError as error:
+            now = time.monotonic()
+            self._taken_since = now if since is None else since
+            if now - self._taken_since < _TAKEN_S:
+                raise
+            raise LogTakenError(
+                f"another service has had this event log for {_TAKEN_S:.0f} s: this one ends",
+                hint="it took over while the connection to the server was lost; started again, this one is the spare",
+            ) from error
 
     def health(self) -> LogHealth:
         """See ``port.EventLog.health``."""

@@ -363,6 +363,9 @@ class SqliteEventLog:
         else:
             self._anchored, self._anchor_failing = head, False
 
+    def keep_lock(self) -> None:
+        """See ``port.EventLog.keep_lock``: a lock of a file is kept by the system."""
+
     def health(self) -> LogHealth:
         """See ``port.EventLog.health``."""
         marks = self._checkpoints

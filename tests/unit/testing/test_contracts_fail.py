@@ -21,6 +21,7 @@ ELSEWHERE = {
     "scrub": "is seen in files alone: tests/unit/bridge/jobs/test_erasures.py",
     "put_off": "may do nothing: tests/unit/storage/sqlite/test_put_off.py",
     "owes": "the same",
+    "keep_lock": "does nothing where nobody else can have it: tests/integration/test_postgres_log.py",
 }
 """What no clause can find missing."""
 
