@@ -1,5 +1,6 @@
 """Where a database is, and a connection to it."""
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,28 @@ from healthsync_mqtt.errors import HealthSyncError
 
 Connection = psycopg.Connection[TupleRow]
 
-#: The first server that tells what became of a transaction by its number.
+#: The oldest server that is tried.
 OLDEST_SERVER: Final = 130000
 
 _TRANSPORT: Final = {
     "connect_timeout": 3, "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
     "client_encoding": "UTF8",
 }  # fmt: skip
+
+_LOGIN_REFUSED: Final = re.compile(
+    r"FATAL:\s+(.*authentication failed for user|(role|database) .* does not exist|role .* is not permitted to log in"
+    r"|no pg_hba\.conf entry|permission denied for database)|no password supplied"
+)
+
+_SESSION: Final = {
+    # A VACUUM that takes longer would never be done.
+    "statement_timeout": "0",
+    # Who waited for a lock must see what was committed meanwhile.
+    "default_transaction_isolation": "read committed",
+    # A COMMIT that did not wait for its standby says so in a warning.
+    "client_min_messages": "warning",
+}
+"""Of each session, whatever the role, the database or the server has for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +81,10 @@ def connect(
         raise wrong(
             f"{setting} is not one that PostgreSQL understands", hint="postgresql://user@host/database"
         ) from error
+    settings = {"search_path": f'"{place.schema}"'} | _SESSION
     try:
-        path = sql.Literal(f'"{place.schema}"')
-        connection.execute(sql.SQL("SELECT set_config('search_path', {}, false)").format(path))
+        each = (sql.SQL("set_config({}, {}, false)").format(what, value) for what, value in settings.items())
+        connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(each)))
     except BaseException:
         abandon(connection)
         raise
@@ -79,6 +96,30 @@ def missed_soon(connection: Connection) -> None:
     for setting, seconds in (("idle", 5), ("interval", 2), ("count", 3)):
         connection.execute(f"SET tcp_keepalives_{setting} = {seconds}".encode())
     connection.execute(b"SET tcp_user_timeout = 10000")
+
+
+def refuses_login(error: psycopg.Error) -> bool:
+    """Whether a server that was asked for a connection answered that it lets us in nowhere.
+
+    libpq hands on no code there, and the text is in the server's language: it is known in English alone.
+    """
+    return error.sqlstate is None and _LOGIN_REFUSED.search(str(error)) is not None
+
+
+def unremarked(connection: Connection, statement: bytes) -> bool:
+    """Run a statement that commits; False where the server had something to say beside the answer.
+
+    A COMMIT whose wait for a standby is broken off (pg_cancel_backend) is answered as any other, with a warning:
+    then it is durable on this server and on no other.
+    """
+    remarks: list[psycopg.errors.Diagnostic] = []
+    hear = remarks.append
+    connection.add_notice_handler(hear)
+    try:
+        connection.execute(statement)
+    finally:
+        connection.remove_notice_handler(hear)
+    return not remarks
 
 
 def abandon(connection: Connection | None) -> None:

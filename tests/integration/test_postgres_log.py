@@ -18,7 +18,7 @@ from healthsync_mqtt.postgres.connection import ServerPlace
 from healthsync_mqtt.storage.anchor import AnchorFile, RestoredError
 from healthsync_mqtt.storage.postgres import counts, reader, sketches
 from healthsync_mqtt.storage.postgres import log as writer
-from healthsync_mqtt.storage.postgres.connection import _SCHEMA_LOCK
+from healthsync_mqtt.storage.postgres.connection import _SCHEMA_LOCK, ALONE_LOCK
 from healthsync_mqtt.storage.postgres.faults import (
     AloneError,
     LogTakenError,
@@ -27,7 +27,7 @@ from healthsync_mqtt.storage.postgres.faults import (
     ServerGoneError,
     ServerUnsafeError,
 )
-from healthsync_mqtt.storage.postgres.log import _ALONE_LOCK, PostgresEventLog
+from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.testing.log_contract import EventLogContract, Store
@@ -218,18 +218,6 @@ def test_a_group_whose_connection_is_cut_is_not_stored_and_can_be_tried_again(se
             assert (reader.head(), reader.cursors(), [row.times for row in reader.rejected()]) == (1, {"ship": 1}, [1])
 
 
-def test_a_commit_whose_answer_is_lost_is_asked_after(server: Postgres) -> None:
-    """The connection ends between the commit and its answer: it is durable, and is told so."""
-    place = server.place()
-    with PostgresEventLog.open(place) as log:
-        log.stage([item("a")], [], NOW_US)
-        assert log._connection is not None
-        log._connection = _DeafConnection(log._connection)  # type: ignore[assignment]
-        assert log.commit() == 1
-        assert log.stage([item("a"), item("b")], [], NOW_US) == [0, 2]
-        log.commit()
-
-
 def test_a_killed_server_loses_nothing_that_was_committed(server: Postgres) -> None:
     place = server.place()
     with PostgresEventLog.open(place) as log, PostgresLogReader.open(place) as reader:
@@ -362,7 +350,7 @@ def test_a_reader_does_not_go_on_in_a_log_that_has_lost_what_it_gave(server: Pos
 def holder(server: Postgres, place: ServerPlace) -> int:
     """The process of the server whose session has the log alone; 0: none has."""
     found = server.execute(
-        f"SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = {_ALONE_LOCK} "
+        f"SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = {ALONE_LOCK} "
         f"AND objid = (hashtext('{place.schema}')::bigint & 4294967295)::oid AND mode = 'ExclusiveLock'"
     )
     return int(found[0][0]) if found else 0
@@ -440,12 +428,14 @@ def test_no_error_tells_the_password(server: Postgres) -> None:
         ServerPlace(server.url.replace(str(server.port), "1")),
         ServerPlace("postgresql://healthsync:not-this-secret@[::1"),
     ]
-    for place in wrong:
+    reasons = ["not_allowed", "not_allowed", "unreachable", "store_failed"]
+    for place, reason in zip(wrong, reasons, strict=True):
         with pytest.raises(StoreError) as failed:
             PostgresEventLog.open(place)
         told = f"{failed.value} {failed.value.hint} {place!r}"
         assert "secret" not in told
         assert failed.value.hint
+        assert failed.value.reason == reason
 
 
 def test_a_log_of_a_newer_program_is_left_alone(server: Postgres) -> None:
@@ -507,20 +497,3 @@ def test_quotas_count_what_other_bridges_refused(server: Postgres) -> None:
         assert one.health().quarantine_evicted + other.health().quarantine_evicted == 3
         with PostgresLogReader.open(place) as reader:
             assert [row.event_id for row in reader.rejected()] == ["e3", "e4", "e5"]
-
-
-class _DeafConnection:
-    """A connection that is lost right after the server has committed."""
-
-    def __init__(self, connection: psycopg.Connection) -> None:
-        self._connection = connection
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._connection, name)
-
-    def execute(self, statement: bytes, *more: object) -> object:
-        answer = self._connection.execute(statement, *more)  # type: ignore[arg-type]
-        if statement == b"COMMIT":
-            self._connection.close()
-            raise psycopg.OperationalError("server closed the connection unexpectedly")
-        return answer

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +18,7 @@ import psycopg
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.postgres.connection import ServerPlace
 from tests.support import child
-from tests.support.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.servers import free_port
 
 PASSWORD = "a-secret-of-the-tests"
@@ -148,6 +150,34 @@ class Postgres:
             "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
 
+    @contextmanager
+    def no_standby(self) -> Iterator[None]:
+        """Meanwhile each COMMIT waits for a standby that is not there; all that wait are answered at the end."""
+        self.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        self.execute("SELECT pg_reload_conf()")
+        try:
+            wait_until(lambda: self.execute("SHOW synchronous_standby_names") == [("nobody",)], "the server knows")
+            for _ in range(2):  # the process that tells committers to wait knows, too, when it has done these
+                self.execute("CHECKPOINT")
+            yield
+        finally:
+            self.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            self.execute("SELECT pg_reload_conf()")
+
+    def waiting(self) -> list[Any]:
+        """Who waits for a standby: process, statement, and since when."""
+        return self.execute(
+            "SELECT pid, query, query_start::text FROM pg_stat_activity WHERE wait_event = 'SyncRep' ORDER BY pid"
+        )
+
+    def crash_under(self, transaction: int, commit: Callable[[], object]) -> bool:
+        """Be back without a transaction that had begun; ``commit`` until its number was given again, if it is."""
+        self.kill()
+        self.start()
+        while int(self.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")[0][0]) <= transaction:
+            commit()
+        return bool(self.execute(f"SELECT pg_xact_status('{transaction}')") == [("committed",)])
+
     def execute(self, statement: str, *, of: Path | None = None) -> list[Any]:
         """As the superuser, outside of a transaction; in the database of a data directory."""
         database = {} if of is None else {"dbname": load_settings(of).storage.url.rpartition("/")[2]}
@@ -177,6 +207,24 @@ class Postgres:
             ],
             check=True, capture_output=True, cwd=self.root, **self._as,
         )  # fmt: skip
+
+
+class CutAtCommit:
+    """A connection that ends at COMMIT, and nobody hears an answer; ``instead`` is what becomes of it on the server."""
+
+    def __init__(self, connection: Any, instead: Callable[[psycopg.Connection], object]) -> None:
+        self._connection: psycopg.Connection = connection
+        self._instead = instead
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, statement: bytes, *more: Any) -> Any:
+        if statement != b"COMMIT":
+            return self._connection.execute(statement, *more)
+        self._instead(self._connection)
+        self._connection.close()
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
 
 
 def account() -> dict[str, Any]:

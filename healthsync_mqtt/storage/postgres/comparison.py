@@ -3,7 +3,7 @@
 from healthsync_mqtt.postgres.connection import Connection, ServerPlace
 from healthsync_mqtt.postgres.schema import schema_version
 from healthsync_mqtt.storage.anchor import AnchorComparison, AnchorFile, AnchorVerdict, UnreadableAnchorError
-from healthsync_mqtt.storage.postgres.connection import LastPlace, LogFacts, fetch
+from healthsync_mqtt.storage.postgres.connection import LogFacts, fetch, row_at
 from healthsync_mqtt.storage.postgres.statements import statements
 
 _SQL = statements("writer")
@@ -31,7 +31,7 @@ def compare(file: AnchorFile | None, connection: Connection, place: ServerPlace)
     elif anchor.head > head:
         verdict = AnchorVerdict.SHORTER
     elif anchor.head:
-        rows = fetch(connection, _SQL["row_at"], (anchor.head,))
-        if [LastPlace(*row).witness(facts.secret) for row in rows] != [anchor.witness]:
+        row = row_at(connection, anchor.head)
+        if row is None or row.witness(facts.secret) != anchor.witness:
             verdict = AnchorVerdict.OTHER_ROWS
     return AnchorComparison(verdict, facts.epoch, head, anchor.epoch, anchor.head)

@@ -1,6 +1,7 @@
 """Connections to the server that keep its promises: version, durability and schema are checked, not assumed."""
 
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -13,7 +14,7 @@ from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.postgres.connection import OLDEST_SERVER, Connection, ServerPlace, abandon, connect, missed_soon
 from healthsync_mqtt.postgres.schema import bring_up, schema_version
 from healthsync_mqtt.storage.postgres.arrays import register
-from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerUnsafeError, store_error
+from healthsync_mqtt.storage.postgres.faults import AloneError, OtherLogError, ServerUnsafeError, store_error
 from healthsync_mqtt.storage.postgres.statements import migrations, statements
 
 _SQL = statements("writer")
@@ -21,8 +22,14 @@ _SQL = statements("writer")
 #: The first server that ends a session that asks for nothing.
 SESSIONS_END: Final = 140000
 
+#: Of a session: one service for a log, or any number that have agreed to share it.
+ALONE_LOCK: Final = 0x48534541
+
 #: Whoever makes or changes the schema has this lock.
 _SCHEMA_LOCK: Final = 0x4853454C
+
+_CHANGE_S: Final = 2.0
+_LOOK_S: Final = 0.05
 
 #: A writer that stops in the middle of a group holds up every other one: after this the server ends its transaction.
 _IDLE_MS: Final = 10_000
@@ -76,6 +83,7 @@ def connect_writer(place: ServerPlace) -> Connection:
     try:
         missed_soon(connection)  # its lock keeps every other service away
         refuse_unsafe(connection)
+        refuse_pooler(connection)
         for setting in _WRITER:
             connection.execute(setting.encode())
         if _value(connection, b"SHOW synchronous_commit") == "off":
@@ -99,20 +107,53 @@ def connect_reader(place: ServerPlace) -> Connection:
 
 
 def migrate(connection: Connection, place: ServerPlace) -> None:
-    """Make the schema, or bring it up to date: all steps or none, one process at a time."""
-    newest = migrations()[-1][0]
-    with connection.transaction():
-        connection.execute(b"SELECT pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
-        version = schema_version(connection, place)
-        if version > newest:
-            raise UnavailableError(
-                f"the event log has schema {version}, and this program knows {newest}",
-                hint="a newer HealthSync wrote it: upgrade this one",
+    """Make the schema, or bring it up to date: all steps or none, one process at a time, and while nobody writes.
+
+    AloneError where somebody else does, UnavailableError for a newer schema: the connection is of no use then.
+    """
+    if _known_version(connection, place) == migrations()[-1][0]:
+        return
+    connection.execute(b"SELECT pg_advisory_lock(%s)", (_SCHEMA_LOCK,))
+    version = _known_version(connection, place)
+    if version < migrations()[-1][0]:
+        _take_for_change(connection, place)
+        with connection.transaction():
+            bring_up(connection, place, migrations(), version)
+            connection.execute(_SQL["set_meta"], ("identity_secret", secrets.token_bytes(32)))
+            if not fetch(connection, _SQL["epochs"]):
+                connection.execute(_SQL["mint_epoch"], (secrets.token_hex(8),))
+        # Before the other lock: whoever waits for that one finds this one free.
+        fetch(connection, _SQL["let_go"], (ALONE_LOCK, place.schema))
+    connection.execute(b"SELECT pg_advisory_unlock(%s)", (_SCHEMA_LOCK,))
+
+
+def _take_for_change(connection: Connection, place: ServerPlace) -> None:
+    """Have the log alone for a while. The session of a service that has just ended may outlive it a little."""
+    until = time.monotonic() + _CHANGE_S
+    while not fetch(connection, _SQL["take_alone"], (ALONE_LOCK, place.schema))[0][0]:
+        if time.monotonic() >= until:
+            raise AloneError(
+                "the tables of the event log are to be changed, and another service writes them",
+                hint="stop all services of this log, then start one that is upgraded: it changes them",
             )
-        bring_up(connection, place, migrations(), version)
-        connection.execute(_SQL["set_meta"], ("identity_secret", secrets.token_bytes(32)))
-        if not fetch(connection, _SQL["epochs"]):
-            connection.execute(_SQL["mint_epoch"], (secrets.token_hex(8),))
+        time.sleep(_LOOK_S)
+
+
+def _known_version(connection: Connection, place: ServerPlace) -> int:
+    """Which schema there is; 0: none. UnavailableError for one that a newer program made."""
+    version, newest = schema_version(connection, place), migrations()[-1][0]
+    if version > newest:
+        raise UnavailableError(
+            f"the event log has schema {version}, and this program knows {newest}",
+            hint="a newer HealthSync wrote it: upgrade this one",
+        )
+    return version
+
+
+def refuse_other_schema(connection: Connection, place: ServerPlace) -> None:
+    """UnavailableError where the schema is another one than this program's."""
+    _known_version(connection, place)
+    refuse_empty(connection, place)
 
 
 def told_on(place: ServerPlace) -> str:
@@ -124,6 +165,7 @@ def connect_watcher(place: ServerPlace, name: str) -> Connection:
     """A connection that waits: the server ends it soon when its machine is gone, or when it has stopped asking."""
     connection = _connect(place, name)
     try:
+        refuse_pooler(connection)
         missed_soon(connection)
         if connection.info.server_version >= SESSIONS_END:
             connection.execute(f"SET idle_session_timeout = {_IDLE_MS}".encode())
@@ -168,6 +210,11 @@ def other_log() -> OtherLogError:
     )
 
 
+def row_at(connection: Connection, seq: int) -> LastPlace | None:
+    """What stays of a row; None where there is none yet."""
+    return next((LastPlace(*row) for row in fetch(connection, _SQL["row_at"], (seq,))), None)
+
+
 class LogFacts:
     """What a log says of itself. The secret makes the digests of identities; ``former`` are names that it had."""
 
@@ -181,8 +228,7 @@ class LogFacts:
 
     def refuse_other(self, connection: Connection, last: LastPlace | None = None) -> None:
         """OtherLogError where a new connection leads to another log, or to one that has lost the row ``last``."""
-        found = [] if last is None else fetch(connection, _SQL["row_at"], (last.seq,))
-        if LogFacts(connection).epoch == self.epoch and (last is None or [LastPlace(*row) for row in found] == [last]):
+        if LogFacts(connection).epoch == self.epoch and (last is None or row_at(connection, last.seq) == last):
             return
         raise other_log()
 
@@ -216,6 +262,19 @@ def refuse_unsafe(connection: Connection) -> None:
                 f"this PostgreSQL has {name} = off: {risk} what was acknowledged",
                 hint=f"set {name} = on in postgresql.conf, and restart the server",
             )
+
+
+def refuse_pooler(connection: Connection) -> None:
+    """ServerUnsafeError where something in between gives sessions of the server to several of us.
+
+    Locks belong to a session: two services could have the same one, and each would think that it is alone, or leads.
+    A pooler says a number of its own for the session's process.
+    """
+    if connection.info.backend_pid != _value(connection, b"SELECT pg_backend_pid()"):
+        raise ServerUnsafeError(
+            "between this service and PostgreSQL is a connection pooler, and the locks of a log are a session's",
+            hint="name the server itself in storage.url (not PgBouncer)",
+        )
 
 
 def _value(connection: Connection, statement: bytes, bindings: Any = ()) -> Any:

@@ -4,6 +4,7 @@ import psycopg
 from psycopg import errors
 
 from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.postgres.connection import refuses_login
 from healthsync_mqtt.storage.defect import DefectError
 
 
@@ -37,6 +38,12 @@ class ServerRefusesError(StoreError):
 
     reason = "not_allowed"
     retryable = False
+
+
+class LoginRefusedError(StoreError):
+    """The server does not let this service in, perhaps because its password was changed there a moment ago."""
+
+    reason = "not_allowed"
 
 
 class ServerUnsafeError(StoreError):
@@ -101,6 +108,11 @@ def store_error(error: psycopg.Error, doing: str) -> StoreError:
             return ServerRefusesError(
                 f"PostgreSQL refuses: {doing} ({name})",
                 hint="check user, password, database and privileges of storage.url",
+            )
+        case _ if refuses_login(error):
+            return LoginRefusedError(
+                f"PostgreSQL does not let this service in: {doing} ({name})",
+                hint="check user, password, database and privileges of storage.url; it is tried again",
             )
         case _ if isinstance(error, _DAMAGED):
             return ServerDamagedError(

@@ -17,10 +17,10 @@ from typing import Any, Final, NamedTuple, Self
 
 import psycopg
 
-from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.model.event import LATEST, Op
-from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
+from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon, unremarked
 from healthsync_mqtt.storage.anchor import Acceptance, Anchor, AnchorFile
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.defect import DefectError
@@ -31,6 +31,7 @@ from healthsync_mqtt.storage.port import NOBODY, FormatMemory, Item, LogHealth, 
 from healthsync_mqtt.storage.postgres.arrays import BigintArray, DigestArray, TextArray
 from healthsync_mqtt.storage.postgres.comparison import compare
 from healthsync_mqtt.storage.postgres.connection import (
+    ALONE_LOCK,
     LastPlace,
     LogFacts,
     asked,
@@ -38,12 +39,20 @@ from healthsync_mqtt.storage.postgres.connection import (
     fetch,
     migrate,
     other_log,
+    refuse_other_schema,
+    row_at,
     run,
     told_on,
     translated,
 )
 from healthsync_mqtt.storage.postgres.counts import count_on, forget_counts, uncount
-from healthsync_mqtt.storage.postgres.faults import AloneError, LogTakenError, store_error
+from healthsync_mqtt.storage.postgres.faults import (
+    AloneError,
+    LogTakenError,
+    OtherLogError,
+    ServerBusyError,
+    store_error,
+)
 from healthsync_mqtt.storage.postgres.late_sealing import ServerLateSealing, keep_records, store_again
 from healthsync_mqtt.storage.postgres.quarantine import PostgresQuarantine, as_bytes
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing, StoredRow, sealed_as
@@ -55,9 +64,6 @@ from healthsync_mqtt.storage.sealing import SEALED, Sealed, log_id_of
 _SQL = statements("writer")
 _ERASING = statements("erasing")
 _LATE = statements("late_sealing")
-
-_ALONE_LOCK: Final = 0x48534541
-"""Of a session: one service for a log, or any number that have agreed to share it."""
 
 _TAKEN_S: Final = 30.0
 """So long another may have that lock before this service ends: an own connection that was cut is gone long before."""
@@ -107,10 +113,12 @@ class PostgresEventLog:
         codec: BodyCodec | None,
         *,
         alone: bool,
+        part: MovePart,
     ) -> None:
         """Use ``open``."""
         self._place = place
         self._alone = alone
+        self._part = part
         self._anchor = anchor
         self._anchored: int | None = None
         self._anchor_failing = False
@@ -160,9 +168,10 @@ class PostgresEventLog:
 
         ``anchor`` says what a bridge knows to be durable: RestoredError when that is not in the log. With
         ``accept_restored`` it is taken as it is and gets a new epoch. ``alone``: AloneError when another writer
-        has the log, and for every other one from then on. ``part``: what it is in a move; without one a log that is
-        moved is refused. ``codec`` opens what is sealed; an empty log becomes a sealed one, with a codec and
-        ``seal_new``. Only one writer has a sealed log: KeyUnavailableError for who has no codec.
+        has the log, and for every other one from then on; for anybody who would change the tables while others write.
+        ``part``: what it is in a move; without one a log that is moved is refused. ``codec`` opens what is sealed; an
+        empty log becomes a sealed one, with a codec and ``seal_new``. Only one writer has a sealed log:
+        KeyUnavailableError for who has no codec.
         """
         with translated("opening"):
             connection = connect_writer(place)
@@ -170,8 +179,12 @@ class PostgresEventLog:
                 seen = compare(anchor, connection, place)
                 if not accept_restored:
                     seen.refuse()
+                if alone:
+                    _take(connection, place, alone=True)
                 migrate(connection, place)
-                _take(connection, place, alone=alone)
+                if not alone:
+                    _take(connection, place, alone=False)
+                    refuse_other_schema(connection, place)
                 marks = dict(fetch(connection, _SQL["meta"]))
                 refuse_marked(marks, part, accepted=accept_restored is not None)
                 if codec is not None and seal_new and fetch(connection, _SQL["is_empty"])[0][0]:
@@ -182,7 +195,7 @@ class PostgresEventLog:
                     accept_restored(seen, epoch)
                     run(connection, _SQL["mint_epoch"], (epoch,))
                     run(connection, _SQL["unset_meta"], (MOVED,))
-                log = cls(place, connection, quotas or Quotas(), anchor, codec, alone=alone)
+                log = cls(place, connection, quotas or Quotas(), anchor, codec, alone=alone, part=part)
                 if log.sealed and codec is not None and not accept_restored:
                     codec.prepare(make=False)
             except BaseException:
@@ -398,13 +411,24 @@ class PostgresEventLog:
         if self._connection is None:
             connection = connect_writer(self._place)
             try:
-                self._facts.refuse_other(connection, self._last)
-                _take(connection, self._place, alone=self._alone)
+                self._resume(connection)
             except BaseException:
                 abandon(connection)
                 raise
             self._connection = connection
         return self._connection
+
+    def _resume(self, connection: Connection) -> None:
+        """Be the writer again. While this one was away another may have moved, changed, restored or sealed the log."""
+        _take(connection, self._place, alone=self._alone)
+        try:
+            refuse_other_schema(connection, self._place)
+            marks = dict(fetch(connection, _SQL["meta"]))
+            refuse_marked(marks, self._part, accepted=False)
+        except UnavailableError as error:
+            raise OtherLogError(str(error), hint=error.hint) from error
+        self._facts.refuse_other(connection, self._last)
+        self._use(self._sealed_now(connection))
 
     def _disconnect(self) -> None:
         abandon(self._connection)
@@ -477,24 +501,39 @@ class PostgresEventLog:
             run(connection, _SQL["move_head"], (self._staged_head,))
         else:
             run(connection, _SQL["move_head_and_tell"], (self._staged_head, told_on(self._place)))
-        number = self._transaction
-        try:
-            connection.execute(b"COMMIT")
-        except psycopg.OperationalError:
-            if not self._was_committed(number):
-                raise
+        self._make_durable(connection)
         self._transaction = None
         self._how_staged = False
         self._head, self._positions = self._staged_head, self._staged_positions
         self._last = self._staged_last or self._last
         self._quarantine.committed()
 
-    def _was_committed(self, number: str | None) -> bool:
-        """Whether a transaction whose end nobody heard of is durable; False also where it is not to be learnt now."""
-        self._disconnect()
-        with suppress(psycopg.Error, StoreError):
-            return bool(fetch(self._connected(), _SQL["fate"], (number,))[0][0] == "committed")
-        return False
+    def _make_durable(self, connection: Connection) -> None:
+        """COMMIT. What raises is tried again by whoever staged it, and finds what is there already.
+
+        When the answer is lost the group's last row is looked for, and nothing else is believed: after a crash or a
+        failover its transaction's number may be another bridge's. What is there need not be on the standby yet
+        that commits wait for: one more of them waits for both.
+        """
+        try:
+            if unremarked(connection, b"COMMIT"):
+                return
+        except psycopg.OperationalError:
+            self._disconnect()
+            if not self._is_there(self._staged_last):
+                raise
+        if not unremarked(self._connected(), _SQL["write_again"]):
+            raise ServerBusyError(
+                "PostgreSQL did not wait for its standby: committing",
+                hint="who broke off the wait? nothing was acknowledged, and it is tried again",
+            )
+
+    def _is_there(self, last: LastPlace | None) -> bool:
+        """Whether a row is there; False also where that is not to be learnt now."""
+        try:
+            return last is not None and row_at(self._connected(), last.seq) == last
+        except (psycopg.Error, StoreError):
+            return False
 
     # -- rows
 
@@ -701,7 +740,7 @@ class PostgresEventLog:
 
 
 def _take(connection: Connection, place: ServerPlace, *, alone: bool) -> None:
-    if fetch(connection, _SQL["take_alone" if alone else "take_shared"], (_ALONE_LOCK, place.schema))[0][0]:
+    if fetch(connection, _SQL["take_alone" if alone else "take_shared"], (ALONE_LOCK, place.schema))[0][0]:
         return
     if alone:
         raise AloneError(

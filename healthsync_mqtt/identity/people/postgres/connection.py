@@ -11,7 +11,7 @@ from psycopg.types.string import StrDumper
 
 from healthsync_mqtt import sql_files
 from healthsync_mqtt.errors import ConfigError, StoreError, UnavailableError
-from healthsync_mqtt.postgres.connection import OLDEST_SERVER, Connection, ServerPlace, abandon, connect
+from healthsync_mqtt.postgres.connection import OLDEST_SERVER, Connection, ServerPlace, abandon, connect, refuses_login
 from healthsync_mqtt.postgres.schema import bring_up, schema_version
 
 SQL: Final = sql_files.statements(__package__ or "", "queries", "server.sql")
@@ -52,7 +52,7 @@ def translated(doing: str = "the registry could not be used") -> Iterator[None]:
 
 def _store_error(error: psycopg.Error, doing: str) -> StoreError:
     name = type(error).__name__
-    if isinstance(error, _REFUSED):
+    if isinstance(error, _REFUSED) or refuses_login(error):
         hint = "check user, password, database and privileges of registry.url, and that it names the primary server"
         return StoreError(f"{doing}: PostgreSQL refuses ({name})", hint=hint)
     if isinstance(error, (errors.QueryCanceled, errors.LockNotAvailable)):

@@ -5,6 +5,7 @@ missed: the generation is read again then.
 """
 
 import contextlib
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,18 +14,17 @@ from typing import Any, Final, TypeVar
 import psycopg
 from psycopg.rows import TupleRow
 
-from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.identity.people.postgres.connection import SQL, connect_registry, migrate, translated, value
+from healthsync_mqtt.errors import HealthSyncError, StoreError
+from healthsync_mqtt.identity.people.postgres.connection import SQL, connect_registry, migrate, translated
 from healthsync_mqtt.identity.people.postgres.dialect import deletion, for_postgres, insertion, update
 from healthsync_mqtt.identity.people.tables import GENERATION, Key, Tables
-from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
+from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon, unremarked
 
 R = TypeVar("R")
 
 _ASK_S: Final = 0.5
 """A connection that says nothing is asked after so long: the machine at its other end may be gone."""
 
-_FATE_S: Final = 5.0
 _READ: Final = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -38,6 +38,8 @@ class PostgresTables(Tables):
         self._lock = threading.RLock()
         self._connection: Connection | None = None
         self._closed = False
+        #: Who made a change, as the server knows it for an hour: what became of it is asked by that.
+        self._name = f"change of {secrets.token_hex(16)}"
         self._inside = False
         self._raise = False
         self._keys: dict[str, list[str]] = {}
@@ -166,18 +168,19 @@ class PostgresTables(Tables):
                 yield
                 return
             with translated():
-                number = self._twice(lambda: self._begun(begin, locks=locks))
+                self._twice(lambda: self._begun(begin, locks=locks))
             self._inside = True
             try:
                 yield
                 if self._raise:
                     self.execute(GENERATION["raise_generation"])
                     self._run(b"SELECT pg_notify($1, '')", (self._channel,))
+                token = self._noted() if locks else ""
             except BaseException:
                 self._roll_back()
                 raise
             else:
-                self._commit(number)
+                self._commit(token)
             finally:
                 self._inside = self._raise = False
 
@@ -192,42 +195,52 @@ class PostgresTables(Tables):
         self._drop()
         return beginning()
 
-    def _begun(self, begin: bytes, *, locks: bool) -> int:
-        """The number of the transaction that has begun; 0: it only reads."""
+    def _begun(self, begin: bytes, *, locks: bool) -> None:
         connection = self._connected()
         connection.execute(begin)
         if not locks:
-            return 0
+            return
         try:
-            row = connection.execute(SQL["lock"].encode(), (self._place.schema,)).fetchone()
+            connection.execute(SQL["lock"].encode(), (self._place.schema,))
         except BaseException:
             self._roll_back()
             raise
-        assert row is not None
-        return int(row[1])
 
-    def _commit(self, number: int) -> None:
+    def _noted(self) -> str:
+        """What the open transaction is known by; it is durable with it."""
+        token = secrets.token_hex(16)
+        self._run(SQL["note_change"].encode(), (self._name, token))
+        return token
+
+    def _commit(self, token: str) -> None:
+        """``token``: what a change is known by; "" where nothing is changed."""
         assert self._connection is not None
         try:
             with translated("the registry could not be changed"):
-                self._connection.execute(b"COMMIT")
+                if unremarked(self._connection, b"COMMIT") or not token:
+                    return
         except StoreError:
             self._drop()
-            if number and not self._committed(number):
+            if not token or not self._made(token):
                 raise
+        else:
+            self._made(token)
 
-    def _committed(self, number: int) -> bool:
-        """What became of a transaction whose COMMIT was not answered. StoreError where nobody knows."""
-        until = time.monotonic() + _FATE_S
-        while time.monotonic() < until:
-            try:
-                fate = value(self._connected(), SQL["fate"], number)
-            except (psycopg.Error, StoreError):
-                self._drop()
-                break
-            if fate != "in progress":
-                return bool(fate == "committed")
-            time.sleep(0.05)  # the server has not seen the end of that connection
+    def _made(self, token: str) -> bool:
+        """Whether a change is there whose COMMIT had no clear answer; StoreError where nobody knows.
+
+        Only what it wrote is believed: after a crash or a failover the number of its transaction may be another's. The
+        lock waits until its connection has ended on the server, too. The COMMIT waits for the standby that commits
+        wait for, which the change itself need not have reached.
+        """
+        try:
+            self._begun(b"BEGIN", locks=True)
+            assert self._connection is not None
+            made = self._connection.execute(SQL["take_change"].encode(), (self._name, token)).rowcount > 0
+            if unremarked(self._connection, b"COMMIT"):
+                return made
+        except (psycopg.Error, HealthSyncError):
+            self._drop()
         raise StoreError(
             "PostgreSQL went away while the registry was changed: whether it was is not known",
             hint="look whether the change is there before you make it again",

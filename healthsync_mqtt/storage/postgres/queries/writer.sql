@@ -17,11 +17,11 @@ LEFT JOIN log AS l ON l.seq = ANY (ARRAY[%s, (SELECT seq FROM head WHERE one)]::
 -- name: head
 SELECT seq FROM head WHERE one
 
--- name: fate
-SELECT pg_xact_status(%s::xid8)
-
 -- name: move_head
 UPDATE head SET seq = %s WHERE one
+
+-- name: write_again
+UPDATE head SET seq = seq WHERE one
 
 -- name: known
 SELECT i.identity, i.seq, i.rank FROM unnest(%s::bytea[]) AS asked (identity)
@@ -117,6 +117,9 @@ SELECT pg_try_advisory_lock(%s, hashtext(%s))
 
 -- name: take_shared
 SELECT pg_try_advisory_lock_shared(%s, hashtext(%s))
+
+-- name: let_go
+SELECT pg_advisory_unlock(%s, hashtext(%s))
 
 -- name: move_head_and_tell
 WITH moved AS (UPDATE head SET seq = %s WHERE one RETURNING seq) SELECT pg_notify(%s, seq::text) FROM moved

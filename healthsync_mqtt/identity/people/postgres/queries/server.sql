@@ -1,11 +1,17 @@
 -- name: lock
-SELECT pg_advisory_xact_lock(1213415239, hashtext($1)), txid_current()
+SELECT pg_advisory_xact_lock(1213415239, hashtext($1))
 
 -- name: lock_audit
 SELECT pg_advisory_xact_lock(1213415241, hashtext($1))
 
--- name: fate
-SELECT txid_status($1)
+-- name: note_change
+WITH clock AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us), gone AS (DELETE FROM installation_keys
+WHERE starts_with(name, 'change of ') AND name <> $1 AND noted_us < (SELECT us FROM clock) - 3600000000)
+INSERT INTO installation_keys (name, mark, noted_us) SELECT $1, $2, us FROM clock
+ON CONFLICT (name) DO UPDATE SET mark = EXCLUDED.mark, noted_us = EXCLUDED.noted_us
+
+-- name: take_change
+DELETE FROM installation_keys WHERE name = $1 AND mark = $2
 
 -- name: primary_key
 SELECT a.attname::text FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
