@@ -101,7 +101,7 @@ def test_all_extras_come_from_an_index_into_an_empty_environment(built: Path, tm
     sdist, wheel = next(built.glob("*.tar.gz")), next(built.glob("*.whl"))
     had = subprocess.run(
         [*map(str, pip), "--constraint", str(tmp_path / "locked.txt"), f"{sdist}[all]"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600, env=os.environ | UNCOMPILED,
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=500, env=os.environ | UNCOMPILED,
     )  # fmt: skip
     if had.returncode and re.search(r"ConnectionError|NewConnectionError|Temporary failure|Max retries", had.stderr):
         pytest.skip(f"no package index was reached: {had.stderr[-300:]}")

@@ -10,13 +10,15 @@ from healthsync_mqtt.testing.simulator.seeds import arguments
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "healthsync_mqtt.testing.simulator", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=3600)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=590)
 
 
-def test_no_promise_breaks_in_a_thousand_seeds() -> None:
-    done = run("--seeds", "1000")
+@pytest.mark.parametrize("first", range(0, 1000, 100))
+def test_no_promise_breaks_in_a_thousand_seeds(first: int) -> None:
+    """In parts: a test that takes as long as a busy machine needs for all of them is taken for one that hangs."""
+    done = run("--seeds", "100", "--first", str(first))
     assert done.returncode == 0, done.stdout
-    assert "1000 seeds" in done.stdout
+    assert "100 seeds" in done.stdout
     assert " 0 broken" in done.stdout
 
 
