@@ -213,6 +213,7 @@ UNSTATED: Final[dict[str, str]] = {
             "healthsync_mqtt.model.types.sleep:MAX_STAGES", "healthsync_mqtt.model.types.workout:MAX_PARTS",
             "healthsync_mqtt.mqtt.codec.v3.encode:_MAX_REMAINING",
             "healthsync_mqtt.mqtt.codec.v5.properties:_LARGEST_VARIABLE", "healthsync_mqtt.mqtt.links.port:MAX_PACKET",
+            "healthsync_mqtt.storage.postgres.election:_LONGEST",
             "healthsync_mqtt.storage.sqlite.index:_LARGEST_FILTER_LOG2",
             "healthsync_mqtt.summaries.part:LONGEST_DIVIDED_US", "healthsync_mqtt.topics.grammar:_MQTT_MAX_BYTES",
         ),
