@@ -9,16 +9,18 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json
 from healthsync_mqtt.cli.sealed_files import seal_files
 from healthsync_mqtt.control.channel import call
 from healthsync_mqtt.errors import UnavailableError, UsageError
+from healthsync_mqtt.identity.people.opening import migrate_registry, outdated_registry
 from healthsync_mqtt.storage.anchor import AnchorComparison
 from healthsync_mqtt.storage.crossing import Crossing
 from healthsync_mqtt.storage.opening import (
     compare_with_anchor,
     encryption,
     has_log,
+    migrate_log,
     open_log,
     readers,
     refuse_shared,
@@ -154,6 +156,22 @@ _NEXT: Final = {
 def _copied(there: int, *, rows: int, as_json: bool) -> None:
     if not as_json:
         output.say(f"{there} of {rows} rows")
+
+
+@app.command("migrate")
+def migrate(data: FreshData = DATA, json: Json = False) -> None:
+    """Bring the tables of `storage.url` and `registry.url` to this release, or make them; nothing else is changed.
+
+    Every service does that when it starts. This needs no keys and no data directory, so it can be a job that runs
+    before bridges are upgraded. While one of them writes the log, nothing that is to be changed is: exit code 69.
+
+    Example: healthsync storage migrate
+    """
+    registry = outdated_registry(data)
+    log = migrate_log(data, partial(migrate_registry, data) if registry else None)
+    changed = [name for name, was in (("log", log), ("registry", registry)) if was]
+    words = f"brought to this release: {', '.join(changed)}" if changed else "the tables are those of this release"
+    output.told({"changed": changed}, words, as_json=json)
 
 
 @app.command("restore-check")

@@ -38,6 +38,7 @@ __all__ = [
     "has_log",
     "hold_database",
     "hold_log",
+    "migrate_log",
     "open_log",
     "open_reader",
     "readers",
@@ -91,6 +92,20 @@ def open_log(
             log.close()
             raise
     return log
+
+
+def migrate_log(data: Path, also: Callable[[], object] | None = None) -> bool:
+    """Bring the log's tables on its server to this release, or make them; whether that was to be done.
+
+    It needs no keys, and leaves nothing in the data directory. ``also`` is done while nobody writes the log.
+    UnavailableError where somebody does and there is something to do, and for a log that is on no server.
+    """
+    if (server := server_of(data)) is None:
+        raise UnavailableError(
+            "the settings name no server for the event log: the service brings its files up to date when it starts",
+            hint="healthsync up",
+        )
+    return server.migrate(also)
 
 
 def compare_with_anchor(data: Path) -> AnchorComparison:

@@ -116,6 +116,7 @@ def take_long_texts(scene: Scene) -> None:
 
 NOBODY = "http://127.0.0.1:9"
 
+MIGRATED = "tests/integration/test_storage_migrate.py::test_tables_are_made_and_nothing_else"
 COPIED = "tests/integration/test_storage_copy.py::test_a_device_goes_on_with_the_same_token_and_loses_nothing"
 LINKED = "tests/integration/test_adapters.py::test_a_link_is_fetched_revised_killed_and_over"
 
@@ -264,6 +265,7 @@ WALK: dict[str, Row] = {
     "storage restore-check": Row("storage restore-check", "storage restore-check now"),
     "storage encrypt": Row("storage encrypt", "storage encrypt now", "is sealed"),
     "storage copy": Row(Elsewhere(COPIED, '"storage", "copy"'), "storage copy sqlite sqlite"),
+    "storage migrate": Row(Elsewhere(MIGRATED, '"storage", "migrate"'), "storage migrate", code=69),
     "key status": Row("key status", "key status now", "file"),
     "key check": Row("key check", "key check now", "open"),
     "key rewrap": Row("key rewrap", "key rewrap --provider nobody", "wrapped anew"),

@@ -43,6 +43,28 @@ def shared_registry(data: Path) -> str | None:
     return described(place)
 
 
+def outdated_registry(data: Path) -> bool:
+    """Whether the tables of a registry on a server are of an older release, or not there; of one in a file: never.
+
+    ConfigError, StoreError.
+    """
+    place = place_of(data)
+    if place is None:
+        return False
+    from healthsync_mqtt.identity.people.postgres.connection import is_outdated  # noqa: PLC0415
+
+    return is_outdated(place)
+
+
+def migrate_registry(data: Path) -> None:
+    """Bring the tables of a registry on a server to this release, or make them. ConfigError, StoreError."""
+    place = place_of(data)
+    if place is not None:
+        from healthsync_mqtt.identity.people.postgres.tables import PostgresTables  # noqa: PLC0415
+
+        PostgresTables.open(place).close()
+
+
 def has_registry(path: Path) -> bool:
     """Whether there is a registry by this name yet. One on a server is taken to be there: it is made when opened."""
     return path.exists() or place_of(path.parent) is not None

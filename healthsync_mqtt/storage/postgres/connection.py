@@ -116,7 +116,7 @@ def migrate(connection: Connection, place: ServerPlace) -> None:
     connection.execute(b"SELECT pg_advisory_lock(%s)", (_SCHEMA_LOCK,))
     version = _known_version(connection, place)
     if version < migrations()[-1][0]:
-        _take_for_change(connection, place)
+        take_for_change(connection, place)
         with connection.transaction():
             bring_up(connection, place, migrations(), version)
             connection.execute(_SQL["set_meta"], ("identity_secret", secrets.token_bytes(32)))
@@ -127,8 +127,8 @@ def migrate(connection: Connection, place: ServerPlace) -> None:
     connection.execute(b"SELECT pg_advisory_unlock(%s)", (_SCHEMA_LOCK,))
 
 
-def _take_for_change(connection: Connection, place: ServerPlace) -> None:
-    """Have the log alone for a while. The session of a service that has just ended may outlive it a little."""
+def take_for_change(connection: Connection, place: ServerPlace) -> None:
+    """Have the log alone for a while; AloneError. The session of a service that has just ended may outlive it."""
     until = time.monotonic() + _CHANGE_S
     while not fetch(connection, _SQL["take_alone"], (ALONE_LOCK, place.schema))[0][0]:
         if time.monotonic() >= until:

@@ -13,7 +13,15 @@ from healthsync_mqtt.storage.anchor import Acceptance, AnchorComparison, AnchorF
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.move import MovePart
 from healthsync_mqtt.storage.postgres.comparison import compare
-from healthsync_mqtt.storage.postgres.connection import connect_reader, fetch, refuse_unsafe, translated
+from healthsync_mqtt.storage.postgres.connection import (
+    connect_reader,
+    connect_writer,
+    fetch,
+    migrate,
+    refuse_unsafe,
+    take_for_change,
+    translated,
+)
 from healthsync_mqtt.storage.postgres.election import Ballot, PostgresElection
 from healthsync_mqtt.storage.postgres.faults import AloneError, ServerUnsafeError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
@@ -97,6 +105,26 @@ class PostgresServer:
                 codec=None if self.shared else codec,
                 seal_new=seal_new,
             )
+        except AloneError as error:
+            raise UnavailableError(str(error), hint=error.hint) from error
+
+    def migrate(self, also: Callable[[], object] | None) -> bool:
+        """Make the tables of the log, or bring them to this release; whether that was to be done.
+
+        ``also`` is done while nobody writes the log. UnavailableError where somebody does and there is something to do.
+        """
+        try:
+            with translated("changing the tables"):
+                connection = connect_writer(self._place)
+                try:
+                    before = schema_version(connection, self._place)
+                    migrate(connection, self._place)
+                    if also is not None:
+                        take_for_change(connection, self._place)
+                        also()
+                    return schema_version(connection, self._place) != before
+                finally:
+                    abandon(connection)
         except AloneError as error:
             raise UnavailableError(str(error), hint=error.hint) from error
 

@@ -46,7 +46,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "events list", "events tail", "events show", "events export", "events history",
         "events stats",
         "rejected list", "rejected show", "rejected replay", "rejected purge",
-        "storage status", "storage encrypt", "storage restore-check", "storage copy",
+        "storage status", "storage encrypt", "storage restore-check", "storage copy", "storage migrate",
         "backup create", "backup verify", "backup list", "restore", "config show", "config check",
         "key list", "key rotate", "key retire", "key jwks", "key status", "key check", "key rewrap",
         "sink add influxdb", "sink add file", "sink add kafka", "sink list", "sink show", "sink status", "sink set",

@@ -106,20 +106,39 @@ def _prepare(connection: Connection) -> None:
 
 def migrate(connection: Connection, place: ServerPlace) -> None:
     """Make the schema, or bring it up to date: all steps or none, one process at a time. ConfigError for a newer."""
-    steps = sql_files.numbered(__package__ or "", "migrations")
-    newest = steps[-1][0]
-    if schema_version(connection, place) == newest:
+    steps = _steps()
+    if schema_version(connection, place) == steps[-1][0]:
         return
     with connection.transaction():
         connection.execute(SQL["lock_schema"].encode(), (_SCHEMA_LOCK,))
-        version = schema_version(connection, place)
-        if version > newest:
-            raise ConfigError(
-                f"the registry has schema {version}; this program knows {newest}", hint="use the newer release"
-            )
+        version = _known_version(connection, place)
         bring_up(connection, place, steps, version)
         if version == 0:
             connection.execute(SQL["make_erasure_key"].encode(), (secrets.token_bytes(32),))
+
+
+def is_outdated(place: ServerPlace) -> bool:
+    """Whether ``migrate`` has something to do. ConfigError for a newer schema, StoreError."""
+    connection: Connection | None = None
+    try:
+        with translated("the registry could not be opened"):
+            connection = connect_registry(place)
+            return _known_version(connection, place) != _steps()[-1][0]
+    finally:
+        abandon(connection)
+
+
+def _steps() -> sql_files.Steps:
+    return sql_files.numbered(__package__ or "", "migrations")
+
+
+def _known_version(connection: Connection, place: ServerPlace) -> int:
+    version, newest = schema_version(connection, place), _steps()[-1][0]
+    if version > newest:
+        raise ConfigError(
+            f"the registry has schema {version}; this program knows {newest}", hint="use the newer release"
+        )
+    return version
 
 
 def described(place: ServerPlace) -> str:
