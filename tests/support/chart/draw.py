@@ -19,6 +19,12 @@ IMAGE: Final = ("image.repository=registry.example/healthsync",)
 MANIFESTS: Final = {
     "embedded.yaml": (),
     "mosquitto.yaml": ("mode=external", "external.host=mosquitto.example"),
+    "bridges.yaml": (
+        *("mode=external", "external.host=mosquitto.example", "external.bridges=3", "external.caConfigMap=broker-ca"),
+        "postgres.url=postgresql://healthsync@postgres.example/healthsync?sslmode=verify-full",
+        *("postgres.passwordSecretName=postgres-password", "postgres.caConfigMap=postgres-ca"),
+        *("secrets.credentials=bridge-credentials", "secrets.keys=keys", "secrets.certs=certs"),
+    ),
 }
 """The plain manifests, each with the values that it is drawn with."""
 _HEADER = """\
@@ -26,7 +32,12 @@ _HEADER = """\
 # hosts in the place of localhost, then kubectl apply -f.{more}
 # Written by python -m tests.support.chart.draw; a test compares.
 """
-_MORE = {"mosquitto.yaml": " The broker is in the place of mosquitto.example."}
+_BROKER = " The broker is in the place of mosquitto.example"
+_MORE = {
+    "mosquitto.yaml": f"{_BROKER}.",
+    "bridges.yaml": f"{_BROKER}, PostgreSQL in that of\n# postgres.example; docs/howto/compose.md says what the secrets hold. Before an "
+    "upgrade: kubectl delete job health-migrate, then apply the\n# job alone, and wait for its end.",
+}
 
 #: What `helm template --set …` and `helm lint --strict` do, by Helm's own code.
 _DRAW = """

@@ -1,5 +1,5 @@
 {{- /* What every container of ours is: the image, its account, no rights. */ -}}
-{{- define "healthsync.container" -}}
+{{- define "healthsync.account" -}}
 image: {{ include "healthsync.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
@@ -10,9 +10,15 @@ securityContext:
   readOnlyRootFilesystem: true
   capabilities: {drop: [ALL]}
   seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- /* One in the pod that has the installation's volume. */ -}}
+{{- define "healthsync.container" -}}
+{{ include "healthsync.account" . }}
 volumeMounts:
   - {name: volume, mountPath: /volume}
   - {name: tmp, mountPath: /tmp}
+  {{- with include "healthsync.database.mounts" . | trim }}{{ . | nindent 2 }}{{ end }}
   {{- if .Values.passphrase.secretName }}
   - {name: passphrase, mountPath: /passphrase, readOnly: true}
   {{- end }}
@@ -34,32 +40,38 @@ securityContext:
   seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
+{{- /* Of the pod that has the installation's volume. */ -}}
 {{- define "healthsync.environment" -}}
 - {name: HEALTHSYNC_BROKER__CERTIFICATE_HOSTS, value: {{ join "," (ternary .Values.hosts (append .Values.hosts .Values.external.host) (eq .Values.mode "embedded")) | quote }}}
-{{- with .Values.postgres.url }}
-- {name: HEALTHSYNC_STORAGE__URL, value: {{ . | quote }}}
-{{- end }}
-{{- if .Values.postgres.passwordSecretName }}
-- {name: HEALTHSYNC_STORAGE__PASSWORD_FILE, value: /volume/data/postgres.secret}
-{{- end }}
-{{- if include "healthsync.shares" . }}
-- {name: HEALTHSYNC_STORAGE__SHARED, value: "true"}
-- {name: HEALTHSYNC_EXTERNAL__SHARE, value: all}
-{{- end }}
+{{- with include "healthsync.database" . | trim }}{{ . | nindent 0 }}{{ end }}
 {{- if eq .Values.mode "external" }}
+{{ include "healthsync.broker" . }}
+- {name: HEALTHSYNC_EXTERNAL__CA_FILE, value: {{ ternary (printf "/broker-ca/%s" .Values.external.caKey) "/volume/data/certs/ca.crt" (ne .Values.external.caConfigMap "") }}}
+{{- end }}
+{{- with include "healthsync.settings" . | trim }}{{ . | nindent 0 }}{{ end }}
+{{- if .Values.passphrase.secretName }}
+- {name: HEALTHSYNC_KEY_PASSPHRASE_FILE, value: /passphrase/passphrase}
+{{- end }}
+{{- end }}
+
+{{- define "healthsync.broker" -}}
 - {name: HEALTHSYNC_EXTERNAL__HOST, value: {{ required "external.host: the broker's name" .Values.external.host | quote }}}
 - {name: HEALTHSYNC_EXTERNAL__PORT, value: {{ .Values.external.port | quote }}}
-{{- if .Values.external.caConfigMap }}
-- {name: HEALTHSYNC_EXTERNAL__CA_FILE, value: /broker-ca/{{ .Values.external.caKey }}}
-{{- else }}
-- {name: HEALTHSYNC_EXTERNAL__CA_FILE, value: /volume/data/certs/ca.crt}
 {{- end }}
-{{- end }}
+
+{{- define "healthsync.settings" -}}
 {{- range $key, $value := .Values.settings }}
 - {name: HEALTHSYNC_{{ $key | upper | replace "." "__" }}, value: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}}
 {{- end }}
-{{- if .Values.passphrase.secretName }}
-- {name: HEALTHSYNC_KEY_PASSPHRASE_FILE, value: /passphrase/passphrase}
+{{- end }}
+
+{{- /* Which messages a bridge of a shared log works on; the argument is the root and its number. */ -}}
+{{- define "healthsync.part" -}}
+{{- $root := first . -}}
+{{- if eq $root.Values.external.divide "users" -}}
+- {name: HEALTHSYNC_EXTERNAL__SHARD, value: {{ last . }}/{{ $root.Values.external.bridges }}}
+{{- else -}}
+- {name: HEALTHSYNC_EXTERNAL__SHARE, value: all}
 {{- end }}
 {{- end }}
 
@@ -111,19 +123,26 @@ exec:
   resources: {{- toYaml .Values.resources | nindent 4 }}
 {{- end }}
 
-{{- /* Bridges on a broker that is there already, and what keeps its rights in line. */ -}}
+{{- /* Bridges on a broker that is there already, and what keeps its rights in line. Of those that share a log the first one is here. */ -}}
 {{- define "healthsync.external" -}}
 {{- $root := . }}
-{{- $bridges := int .Values.external.bridges }}
-{{- range $part := untilStep 1 (int (add1 $bridges)) 1 }}
+{{- $shares := include "healthsync.shares" . }}
+{{- $here := ternary 1 (int .Values.external.bridges) (ne $shares "") }}
+{{- range $part := untilStep 1 (int (add1 $here)) 1 }}
 - name: bridge-{{ $part }}
   {{- include "healthsync.container" $root | nindent 2 }}
-  args: [bridge, run{{ if not (include "healthsync.shares" $root) }}, --shard, {{ $part }}/{{ $bridges }}{{ end }}]
+  args: [bridge, run{{ if not $shares }}, --shard, {{ $part }}/{{ $here }}{{ end }}]
   env:
     - {name: HEALTHSYNC_DATA, value: {{ ternary "/volume/data" (printf "/volume/bridge-%d" $part) (eq $part 1) }}}
     - {name: HEALTHSYNC_BRIDGE__ID, value: bridge-{{ $part }}}
-    - {name: HEALTHSYNC_EXTERNAL__REGISTRY_FILE, value: /volume/data/registry.db}
     - {name: HEALTHSYNC_METRICS__PORT, value: "{{ add 9463 $part }}"}
+    {{- if $shares }}
+    # Here are the files about persons, and here they are erased.
+    - {name: HEALTHSYNC_REGISTRY__HOME, value: "true"}
+    {{- include "healthsync.part" (list $root 1) | nindent 4 }}
+    {{- else }}
+    - {name: HEALTHSYNC_EXTERNAL__REGISTRY_FILE, value: /volume/data/registry.db}
+    {{- end }}
     {{- include "healthsync.environment" $root | nindent 4 }}
   {{- include "healthsync.probes" (add 9463 $part) | nindent 2 }}
   resources: {{- toYaml $root.Values.resources | nindent 4 }}
@@ -135,6 +154,7 @@ exec:
   env:
     - {name: HEALTHSYNC_DATA, value: /volume/data}
     {{- include "healthsync.environment" . | nindent 4 }}
+  resources: {{- toYaml .Values.accessResources | nindent 4 }}
 {{- else if eq .Values.external.access "hooks" }}
 - name: auth
   {{- include "healthsync.container" . | nindent 2 }}
@@ -142,11 +162,6 @@ exec:
   env:
     - {name: HEALTHSYNC_DATA, value: /volume/data}
     {{- include "healthsync.environment" . | nindent 4 }}
+  resources: {{- toYaml .Values.accessResources | nindent 4 }}
 {{- end }}
-{{- end }}
-
-{{- define "healthsync.bridges" -}}
-{{- $names := list }}
-{{- range $part := untilStep 1 (int (add1 (int .Values.external.bridges))) 1 }}{{ $names = append $names (printf "bridge-%d" $part) }}{{ end -}}
-{{ join "," $names | quote }}
 {{- end }}
