@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,12 @@ from healthsync_mqtt.config.secrets import KEY_PASSPHRASE_FILE, key_passphrase
 from healthsync_mqtt.config.settings import ENV_PREFIX, Settings, load_settings
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.shard import Shard
-from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.storage.opening import open_log, open_reader
 from healthsync_mqtt.storage.port import Item
 from tests.support.accounts import ONLY_ROOT
 from tests.support.chart.draw import IMAGE, MANIFESTS, PLAIN, drawn, helm, plain, python
+from tests.support.chart.pods import of_kind, pods, read, step
+from tests.support.chart.values import ALL_VALUES, DIVIDED, EXTERNAL, LARGE, NETWORK, POSTGRES, SETTINGS, SHARED
 from tests.support.sink import NOW_US, event
 from tests.unit.test_deploy import check_command
 
@@ -26,35 +26,15 @@ KUBERNETES = "1.29"
 pytestmark = pytest.mark.real_server
 
 
-def of_kind(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    return next(document for document in documents if document["kind"] == kind)
-
-
-ALL_VALUES = (
-    *("image.pullSecrets={ours}", "passphrase.secretName=secret", "storage.className=fast"),
-    *("service.type=LoadBalancer", "service.annotations.a=b", "nodeSelector.disk=ssd", "tolerations[0].key=only"),
-    "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution=null",
-    *("extraContainers[0].name=scraper", "extraContainers[0].image=scraper:1"),
-)
-SETTINGS = {"limits.device_events_per_day": 12_000_000, "broker.tls_minimum": "1.3"}
-NETWORK = ("networkPolicy.from[0].podSelector.matchLabels.app=ingress", "networkPolicy.egress[0].ports[0].port=443")
-POSTGRES = (
-    "postgres.url=postgresql://healthsync@db.example/healthsync?sslmode=verify-full",
-    "postgres.passwordSecretName=db",
-)
-EXTERNAL = ("mode=external", "external.host=mqtt.example")
-LARGE = (
-    *EXTERNAL, "external.bridges=3", "external.caConfigMap=ca", "external.access=hooks",
-    "external.hookArguments={--emqx,http://127.0.0.1:18083}",
-)  # fmt: skip
-SHARED = (*EXTERNAL, *POSTGRES, "external.bridges=3")
 SHAPES = {
     "least": ((), {}),
     "all": ((*ALL_VALUES, *POSTGRES, *NETWORK, "gateway.enabled=true"), SETTINGS),
     "external": (EXTERNAL, {}),
     "external-all": (LARGE, SETTINGS),
-    "external-postgres": ((*EXTERNAL, *POSTGRES, "external.access=none"), {}),
+    "external-alone": ((*EXTERNAL, *POSTGRES, "external.access=none", "postgres.shared=false"), {}),
+    "external-one-pod": ((*EXTERNAL, *POSTGRES), {}),
     "external-shared": (SHARED, {}),
+    "external-divided": (DIVIDED, SETTINGS),
 }
 VALUES = pytest.mark.parametrize(("values", "settings"), list(SHAPES.values()), ids=list(SHAPES))
 
@@ -94,6 +74,11 @@ def test_no_image_is_named_that_is_in_no_registry() -> None:
         *("mode=both", "mode=external", "postgres.url=mysql://db", "podDisruptionBudget.maxUnavailable=2"),
         "mode=external,external.host=a,external.bridges=65,postgres.url=postgresql://a@b/c",
         "mode=external,external.host=a,gateway.enabled=true",
+        f"mode=external,external.host=a,{POSTGRES[0]},external.bridges=2,secrets.certs=b",
+        f"mode=external,external.host=a,{POSTGRES[0]},external.bridges=2,secrets.credentials=b",
+        f"mode=external,external.host=a,{POSTGRES[0]},external.bridges=2,postgres.shared=false",
+        "extraPorts[0].port=8871",
+        "external.divide=messages and users",
     ],
 )
 def test_a_wrong_value_is_refused_before_anything_is_installed(wrong: str) -> None:
@@ -194,27 +179,48 @@ def test_the_plain_manifests_are_what_the_chart_draws(name: str) -> None:
 
 @VALUES
 def test_each_container_runs_a_command_and_settings_that_exist(
-    values: tuple[str, ...], settings: dict[str, Any]
+    values: tuple[str, ...], settings: dict[str, Any], tmp_path: Path
 ) -> None:
     keys = {setting.key for setting in Settings().describe()}
-    found = of_kind(drawn(*values, settings=settings), "StatefulSet")["spec"]["template"]["spec"]
-    names = [each["name"] for each in found["containers"]]
-    assert len(set(names)) == len(names)
-    ports = [
-        each["value"]
-        for container in found["containers"]
-        for each in container.get("env", ())
-        if "METRICS" in each["name"]
-    ]
-    assert len(set(ports)) == len(ports), "they share the loopback address"
-    mounts = {volume["name"] for volume in found["volumes"]} | {"volume"}
-    for container in [*found["containers"], *found["initContainers"]]:
-        assert {each["name"] for each in container.get("volumeMounts", ())} <= mounts
-        if "command" not in container and "args" in container:
-            check_command(container["args"])
-        for each in container.get("env", ()):
-            key = each["name"].removeprefix(ENV_PREFIX).lower().replace("__", ".")
-            assert key in keys or each["name"] in {KEY_PASSPHRASE_FILE, "BRIDGES", "SHARES"}
+    for pod in pods(drawn(*values, settings=settings)).values():
+        containers = [*pod.get("initContainers", ()), *pod["containers"]]
+        names = [each["name"] for each in containers]
+        assert len(set(names)) == len(names)
+        ports = [
+            each["value"]
+            for container in pod["containers"]
+            for each in container.get("env", ())
+            if "METRICS" in each["name"]
+        ]
+        assert len(set(ports)) == len(ports), "they share the loopback address"
+        mounts = {volume["name"] for volume in pod["volumes"]} | {"volume"}
+        for container in containers:
+            assert {each["name"] for each in container.get("volumeMounts", ())} <= mounts
+            if "command" not in container and "args" in container:
+                check_command(container["args"])
+            for each in container.get("env", ()):
+                key = each["name"].removeprefix(ENV_PREFIX).lower().replace("__", ".")
+                assert key in keys or each["name"] in {KEY_PASSPHRASE_FILE, "BRIDGES", "BRIDGE"}
+            read(tmp_path, container, 2)
+
+
+@VALUES
+def test_no_container_has_rights_and_each_that_stays_says_what_it_needs(
+    values: tuple[str, ...], settings: dict[str, Any]
+) -> None:
+    for name, pod in pods(drawn(*values, settings=settings)).items():
+        assert not pod["automountServiceAccountToken"]
+        ours = [each for each in pod["containers"] if each["image"].startswith("registry.example/")]
+        for each in [*pod.get("initContainers", ()), *ours]:
+            may = each["securityContext"]
+            assert (may["allowPrivilegeEscalation"], may["readOnlyRootFilesystem"]) == (False, True)
+            assert may["capabilities"]["drop"] == ["ALL"]
+        for each in ours:
+            assert (each["securityContext"]["runAsUser"], each["securityContext"]["runAsNonRoot"]) == (10001, True)
+            assert each["resources"]["requests"].keys() == {"cpu", "memory"}
+            assert each["resources"]["limits"]["memory"]
+            serves = each["args"][:2] in (["up"], ["bridge", "run"])
+            assert serves is ("readinessProbe" in each) is ("livenessProbe" in each), (name, each["name"])
 
 
 def test_who_may_reach_what() -> None:
@@ -229,54 +235,6 @@ def test_who_may_reach_what() -> None:
     assert sorted(kinds) == ["Service", "StatefulSet"]
 
 
-def test_bridges_on_postgresql_share_one_log_and_all_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the service reads what is drawn; and the step before them gives all the same sinks."""
-    pod = of_kind(drawn(*SHARED), "StatefulSet")["spec"]["template"]["spec"]
-    (step,) = (each for each in pod["initContainers"] if each["name"] == "parts")
-    named = set()
-    for container in pod["containers"]:
-        assert "--shard" not in container["args"]
-        with monkeypatch.context() as environment:
-            for each in container["env"]:
-                if each["name"].startswith(ENV_PREFIX) and "value" in each:
-                    environment.setenv(each["name"], each["value"])
-            settings = load_settings(tmp_path)
-        assert (settings.storage.shared, settings.external.share) == (True, "all")
-        if container["name"].startswith("bridge-"):
-            data = next(each["value"] for each in container["env"] if each["name"] == "HEALTHSYNC_DATA")
-            named.add((settings.bridge.id, data, settings.metrics.port))
-    assert [len(set(column)) for column in zip(*named, strict=True)] == [3, 3, 3]
-    for name in ("data", "bridge-2"):
-        (tmp_path / name).mkdir(mode=0o700)
-    (tmp_path / "state").mkdir()
-    (tmp_path / "data" / "certs").mkdir(mode=0o700)
-    (tmp_path / "data" / "certs" / "ca.crt").touch()
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    (shares,) = (each["value"] for each in step["env"] if each["name"] == "SHARES")
-    environ = {"PATH": path, "VOLUME": str(tmp_path), "BRIDGES": "2", "SHARES": shares, "LANG": "C.UTF-8"}
-
-    def parts(**more: str) -> "subprocess.CompletedProcess[str]":
-        command, env = [*step["command"], *step["args"]], environ | more
-        return subprocess.run(command, env=env, cwd=tmp_path, check=False, timeout=300, capture_output=True, text=True)
-
-    sinks = tmp_path / "bridge-2" / "sinks"
-    for _ in range(2):
-        assert parts().returncode == 0
-        assert sinks.samefile(tmp_path / "data" / "sinks")
-    Sinks(tmp_path / "bridge-2").prepare()
-
-    assert parts(SHARES="").returncode == 0
-    assert not sinks.is_symlink(), "the sinks of another log, whose places they know"
-    sinks.mkdir()
-    (sinks / "home.json").touch()
-    refused = parts()
-    assert refused.returncode == 1
-    assert f"{sinks} is of a bridge that had a log of its own" in refused.stderr
-    (sinks / "home.json").unlink()
-    assert parts().returncode == 0
-    assert sinks.samefile(tmp_path / "data" / "sinks")
-
-
 HALVES = (Shard(1, 2), Shard(2, 2))
 FIRST, SECOND = (next(name for name in ("alice", "bob", "carol", "dave") if shard.owns(name)) for shard in HALVES)
 
@@ -287,12 +245,11 @@ def test_another_number_of_bridges_moves_the_events_of_users(tmp_path: Path) -> 
     for name in ("data", "bridge-2"):
         (tmp_path / name).mkdir(mode=0o700)
     pod = of_kind(drawn(*EXTERNAL, "external.bridges=2"), "StatefulSet")["spec"]["template"]["spec"]
-    (step,) = (each for each in pod["initContainers"] if each["name"] == "parts")
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
     def parts(bridges: int) -> None:
-        environment = {"PATH": path, "VOLUME": str(tmp_path), "BRIDGES": str(bridges), "LANG": "C.UTF-8"}
-        subprocess.run([*step["command"], *step["args"]], env=environment, cwd=tmp_path, check=True, timeout=300)
+        environ = {"VOLUME": str(tmp_path), "BRIDGES": str(bridges)}
+        done = step(pod, "parts", **environ)
+        assert done.returncode == 0, done.stderr
 
     def store(directory: str, name: str, user: str) -> None:
         with open_log(tmp_path / directory) as log:

@@ -35,8 +35,9 @@ _HEADER = """\
 _BROKER = " The broker is in the place of mosquitto.example"
 _MORE = {
     "mosquitto.yaml": f"{_BROKER}.",
-    "bridges.yaml": f"{_BROKER}, PostgreSQL in that of\n# postgres.example; docs/howto/compose.md says what the secrets hold. Before an "
-    "upgrade: kubectl delete job health-migrate, then apply the\n# job alone, and wait for its end.",
+    "bridges.yaml": f"""{_BROKER}, PostgreSQL
+# in that of postgres.example; docs/howto/compose.md says what is in the secrets. An upgrade: kubectl delete job health-migrate,
+# apply the job alone, wait for its end, then the rest.""",
 }
 
 #: What `helm template --set …` and `helm lint --strict` do, by Helm's own code.
