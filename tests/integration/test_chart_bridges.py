@@ -1,4 +1,4 @@
-"""The chart's bridges on a real PostgreSQL and Debian's Mosquitto: each pod by its own words, as far as that goes here."""
+"""The chart's bridges on a real PostgreSQL and Debian's Mosquitto: each pod by its own words."""
 
 import json
 import os
@@ -63,18 +63,9 @@ def publish(home: RunningPod, port: int, name: str) -> None:
     event = {"id": name, "type": "weight", "start_time": "2026-11-23T06:00:00Z", "value": {"kg": 70.5}}
     (home.root / "event.json").write_text(json.dumps(event))
     password = (home.data / "credentials/alice-watch").read_text()
-    words = [
-        "mosquitto_pub",
-        "-h",
-        "localhost",
-        "-p",
-        str(port),
-        "--cafile",
-        str(home.data / "certs/ca.crt"),
-        "-q",
-        "1",
-    ]
-    words += ["-i", "alice-watch", "-u", "alice-watch", "-P", password, "-t", "users/alice/devices/watch/events"]
+    words = ["mosquitto_pub", "-h", "localhost", "-p", str(port), "--cafile", str(home.data / "certs/ca.crt")]
+    words += ["-q", "1", "-i", "alice-watch", "-u", "alice-watch", "-P", password]
+    words += ["-t", "users/alice/devices/watch/events"]
     subprocess.run([*words, "-f", str(home.root / "event.json")], check=True, timeout=PATIENCE_S)
 
 

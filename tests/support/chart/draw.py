@@ -36,8 +36,8 @@ _BROKER = " The broker is in the place of mosquitto.example"
 _MORE = {
     "mosquitto.yaml": f"{_BROKER}.",
     "bridges.yaml": f"""{_BROKER}, PostgreSQL
-# in that of postgres.example; docs/howto/compose.md says what is in the secrets. An upgrade: kubectl delete job health-migrate,
-# apply the job alone, wait for its end, then the rest.""",
+# in that of postgres.example; docs/howto/compose.md says what is in the secrets. To upgrade: kubectl delete job
+# health-migrate, apply the job alone, wait for its end, then apply the rest.""",
 }
 
 #: What `helm template --set …` and `helm lint --strict` do, by Helm's own code.

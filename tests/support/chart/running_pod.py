@@ -1,4 +1,4 @@
-"""A pod of the chart on this machine: its volumes are directories, its containers processes with the words of the chart."""
+"""A pod of the chart on this machine: volumes are directories, containers processes with the words of the chart."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from tests.support.servers import free_port
 from tests.support.service import HEALTHSYNC
 
 _METRICS: Final = "9464"
-_MOUNTED: Final = re.compile(r"(?<![\w/.])/(volume|tmp|given|database|broker-ca)(?![\w-])")
+_MOUNTED: Final = re.compile(r"(?<![\w/.])/(volume|tmp|given|database(?:-secret|-ca)?|broker-ca)(?![\w-])")
 
 Secrets = Mapping[str, Mapping[str, bytes]]
 """By name: the files of each."""
@@ -93,7 +94,7 @@ class RunningPod:
             if "readinessProbe" in each:
                 command = each["readinessProbe"]["exec"]["command"]
                 words = [sys.executable, *(word.replace(_METRICS, self._port) for word in command[1:])]
-                wait_until(lambda words=words: not subprocess.run(words, capture_output=True, check=False).returncode)  # type: ignore[misc]
+                wait_until(partial(_ends_well, words), f"{self.root.name} is ready")
 
     def tell(self, container: str, *words: str) -> list[Any]:
         """As ``kubectl exec`` does, in the environment of a container; what a command of ours prints."""
@@ -136,3 +137,7 @@ class RunningPod:
         """What root does for the account, which here is ours."""
         words = [self._here(word) for at, word in enumerate(command) if command[at - 1] not in {"-o", "-g"}]
         subprocess.run([word for word in words if word not in {"-o", "-g"}], check=True)
+
+
+def _ends_well(words: list[str]) -> bool:
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
