@@ -203,3 +203,39 @@ def failed(reader: PostgresLogReader) -> StoreError | None:
     except StoreError as error:
         return error
     return None
+
+
+def test_an_old_primary_that_comes_back_is_refused_by_who_knows_more_and_by_nobody_else(
+    servers: Callable[[], Postgres], tmp_path: Path
+) -> None:
+    """So it has to be fenced: docs/howto/postgresql.md."""
+    old = servers().start()
+    PostgresEventLog.open(ServerPlace(old.url)).close()
+    new, anchor = servers().follow(old), AnchorFile(tmp_path / "postgres.anchor")
+    wait_until(lambda: old.execute(SYNCHRONOUS) == [("async",)], "the standby follows")
+    with PostgresEventLog.open(either(old, new), anchor=anchor) as log:
+        log.stage([item("a")], [], NOW_US)
+        log.commit()
+        reached = old.execute("SELECT pg_current_wal_lsn()")[0][0]
+        wait_until(lambda: new.execute(f"SELECT pg_last_wal_replay_lsn() >= '{reached}'") == [(True,)], "it has it")
+        old.kill()
+        new.execute("SELECT pg_promote()")
+        wait_until(lambda: refused(log, "b") is None, "it goes on at the new one")
+        log.anchor()
+        old.start()  # it takes writes, too, and is the first one that is named
+        new.cut()
+        wait_until(lambda: isinstance(refused(log, "c"), OtherLogError), "it is known by what it lacks")
+    with pytest.raises(RestoredError, match="lost rows at its end"):
+        PostgresEventLog.open(either(old, new), anchor=anchor)
+    with PostgresEventLog.open(either(old, new)) as newcomer:
+        assert newcomer.stage([item("d")], [], NOW_US) == [2], "the number that another row has at the new one"
+
+
+def refused(log: PostgresEventLog, name: str) -> StoreError | None:
+    """Why a row is not written."""
+    try:
+        log.stage([item(name)], [], NOW_US)
+        log.commit()
+    except StoreError as error:
+        return error
+    return None
