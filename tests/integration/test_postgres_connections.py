@@ -6,14 +6,18 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.identity.people.postgres.connection import connect_registry
 from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.postgres.connection import ServerPlace
 from healthsync_mqtt.storage.opening import open_log, open_reader
+from healthsync_mqtt.storage.postgres.connection import connect_reader, connect_watcher, connect_writer
 from healthsync_mqtt.testing.log_items import NOW_US, item
 from tests.support import child
 from tests.support.external_bridge import BridgeProcess
@@ -115,6 +119,15 @@ async def test_what_the_page_says_is_what_the_server_counts(server: Postgres, tm
                 words = [*HEALTHSYNC, "broker", "provision", "mosquitto", "--bridges", "main,second", "--watch"]
                 with child.started([*words, "--data", str(first)]):
                     await asyncio.to_thread(expect, server, here + BRIDGE + PROVISION, "and what provisions")
+
+
+def test_each_session_of_a_machine_that_is_gone_makes_room_soon(server: Postgres) -> None:
+    made = (connect_writer, connect_reader, partial(connect_watcher, name="x"), connect_registry)
+    for connect in made:
+        with connect(ServerPlace(server.url)) as connection:
+            asked = [f"SHOW tcp_keepalives_{each}" for each in ("idle", "interval", "count")]
+            found = [connection.execute(each.encode()).fetchall()[0][0] for each in asked]
+        assert found == ["5", "2", "3"]
 
 
 def test_the_page_says_how_many_there_are() -> None:
