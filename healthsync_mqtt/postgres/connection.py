@@ -96,7 +96,7 @@ def connect(
 
 
 def missed_soon(connection: Connection) -> None:
-    """Have the server give this session's locks back as soon, too, while it has an answer for a machine that is gone."""
+    """Have the server give this session's locks back as soon, too, while it waits to be rid of an answer."""
     connection.execute(b"SET tcp_user_timeout = 10000")
 
 

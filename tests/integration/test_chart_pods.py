@@ -67,6 +67,9 @@ def test_tables_are_brought_up_to_date_by_a_job_that_has_no_secret_but_the_passw
     assert {each["secret"]["secretName"] for each in pod["volumes"] if "secret" in each} == {"db"}
     hooks = [each for each in documents if "helm.sh/hook" in each["metadata"].get("annotations", {})]
     assert len(hooks) == 2
+    stopped = drawn(*SHARED, "stopped=true")
+    assert pods(stopped).keys() == {"health", "health-bridge"}, "what runs yet is of the release of before"
+    assert {each["spec"]["replicas"] for each in stopped if each["kind"] == "StatefulSet"} == {0}
     assert "health-migrate" not in pods(drawn(*POSTGRES)), "one service brings its own up to date when it starts"
     assert "health-migrate" not in pods(drawn(*EXTERNAL))
 
