@@ -23,6 +23,7 @@ BEGINS = {
     "type list": "reads nothing there", "type show": "reads nothing there", "type schema": "reads nothing there",
     "mcp": "knows none", "insight kinds": "reads nothing that has to be there",
     "adapter new": "one may begin with it", "ble scan": "reads nothing there",
+    "storage migrate": "needs the address of a server, which the environment may say",
     "adapter list": "reads nothing that has to be there", "adapter map": "reads nothing that has to be there",
     "backup list": "reads the sets", "backup verify": "reads the sets", "restore": "makes it",
     "format list": "reads nothing that has to be there", "format show": "reads nothing that has to be there",
