@@ -5,7 +5,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.identity.people.postgres.connection import connect_registry
 from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.postgres.connection import ServerPlace
+from healthsync_mqtt.postgres.connection import Connection, ServerPlace
 from healthsync_mqtt.storage.opening import open_log, open_reader
 from healthsync_mqtt.storage.postgres.connection import connect_reader, connect_watcher, connect_writer
 from healthsync_mqtt.testing.log_items import NOW_US, item
@@ -122,7 +122,9 @@ async def test_what_the_page_says_is_what_the_server_counts(server: Postgres, tm
 
 
 def test_each_session_of_a_machine_that_is_gone_makes_room_soon(server: Postgres) -> None:
-    made = (connect_writer, connect_reader, partial(connect_watcher, name="x"), connect_registry)
+    made: list[Callable[[ServerPlace], Connection]] = [
+        connect_writer, connect_reader, partial(connect_watcher, name="x"), connect_registry,
+    ]  # fmt: skip
     for connect in made:
         with connect(ServerPlace(server.url)) as connection:
             asked = [f"SHOW tcp_keepalives_{each}" for each in ("idle", "interval", "count")]
