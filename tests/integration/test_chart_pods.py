@@ -130,7 +130,8 @@ def test_the_first_pod_takes_what_was_prepared_and_keeps_its_own(tmp_path: Path)
         (given / kind).mkdir(parents=True)
         for file in (each for each in (ours / kind).iterdir() if each.name[0] != "."):
             shutil.copyfile(file, given / kind / file.name)
-    (given / "credentials/healthsync-admin").unlink()  # only what bridges log in with has to be in there
+    for name in ("healthsync-admin", "healthsync-hooks"):  # only what bridges log in with has to be in there
+        (given / "credentials" / name).unlink()
 
     def started(bridges: str) -> None:
         done = step(pod, "home", GIVEN=str(given), HEALTHSYNC_DATA=str(data), BRIDGES=bridges)

@@ -119,5 +119,5 @@ def test_an_older_program_changes_nothing_of_a_newer_one(data: Path) -> None:
 
 
 def test_files_are_brought_up_to_date_by_the_service(tmp_path: Path) -> None:
-    with pytest.raises(UnavailableError, match="names no server"):
+    with pytest.raises(UnavailableError, match="name no server"):
         migrate(tmp_path)
