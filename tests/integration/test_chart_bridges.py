@@ -69,8 +69,8 @@ def publish(home: RunningPod, port: int, name: str) -> None:
     subprocess.run([*words, "-f", str(home.root / "event.json")], check=True, timeout=PATIENCE_S)
 
 
-def stored(pod: RunningPod, container: str) -> list[str]:
-    return [each["id"] for each in pod.tell(container, "events", "list", "--user", "alice")]
+def stored(home: RunningPod) -> list[str]:
+    return [each["id"] for each in home.tell("bridge-1", "events", "list", "--user", "alice")]
 
 
 @pytest.mark.parametrize("divide", ["messages", "users"])
@@ -110,8 +110,7 @@ def test_each_pod_by_its_own_words(tmp_path: Path, divide: str) -> None:
         home.tell("bridge-1", "device", "add", "alice", "watch")
         wait_until(lambda: "credentials/alice-watch" in home.log(), "provision has told the broker")
         publish(home, port, "one")
-        wait_until(lambda: stored(home, "bridge-1") == ["one"], "the event")
-        assert [stored(each, "bridge") for each in others] == [["one"], ["one"]]
+        wait_until(lambda: stored(home) == ["one"], "the event")
 
         def installation() -> Any:
             return others[0].tell("bridge", "status")[0].get("installation", {}).get("bridges")
@@ -125,5 +124,5 @@ def test_each_pod_by_its_own_words(tmp_path: Path, divide: str) -> None:
             each.wait_ready()
             assert not (each.data / "keys").exists()
         publish(home, port, "two")
-        wait_until(lambda: stored(others[1], "bridge") == ["one", "two"], "what comes afterwards")
+        wait_until(lambda: stored(home) == ["one", "two"], "what comes afterwards")
         assert "those of this release" in job.once("migrate"), "an upgrade that changes no table stops nobody"

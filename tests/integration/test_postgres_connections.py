@@ -37,8 +37,8 @@ HELD_S = 2.0
 
 WRITER, READER, REGISTRY = "healthsync-writer", "healthsync-reader", "healthsync-registry"
 BRIDGE = Counter({WRITER: 1, READER: 2, REGISTRY: 1, "healthsync-bridge": 1})
-AT_HOME = Counter({READER: 1, REGISTRY: 5})
-"""More, for what is there alone: the place itself, erasures, Home Assistant, days, insights."""
+AT_HOME = Counter({READER: 1, REGISTRY: 4})
+"""More, for what is there alone: the place itself, erasures, Home Assistant, and days, which read the log, too."""
 SINK = Counter({READER: 1, REGISTRY: 1})
 PROVISION = Counter({REGISTRY: 1})
 
