@@ -13,7 +13,7 @@ from healthsync_mqtt.identity.people.opening import migrate_registry, outdated_r
 from healthsync_mqtt.identity.people.postgres import connection as of_registry
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.storage.opening import migrate_log, open_log, open_reader
-from healthsync_mqtt.storage.postgres import connection as of_log
+from healthsync_mqtt.storage.postgres.statements import migrations
 from healthsync_mqtt.testing.log_items import NOW_US, item
 from tests.support.postgres import Postgres, installed
 from tests.support.service import run_cli
@@ -54,7 +54,7 @@ def newer_release(*, log: bool = False, registry: bool = False) -> Iterator[None
     """Meanwhile this program knows one more step of these tables."""
     with pytest.MonkeyPatch.context() as patch:
         if log:
-            steps = newer(of_log.migrations())
+            steps = newer(migrations())
             patch.setattr("healthsync_mqtt.storage.postgres.connection.migrations", lambda: steps)
         if registry:
             more = newer(of_registry._steps())

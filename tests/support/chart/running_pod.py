@@ -103,6 +103,7 @@ class RunningPod:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def _container(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any]
         (found,) = (each for each in self._spec["containers"] if each["name"] == name)
         return found
 
