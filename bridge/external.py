@@ -25,6 +25,7 @@ from healthsync_mqtt.model.receipt import TOPIC_SHOWN
 from healthsync_mqtt.model.report import EdgeReport
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.codec.packets import Publish
+from healthsync_mqtt.sinks.bridge_part import BridgePart
 
 _NO_CHANGES: Final = UnavailableError("behind an external broker this is not answered: follow the canonical topics")
 
@@ -41,7 +42,7 @@ class ExternalEdge:
         external = base.settings.external
         self.registry_db = external.registry_file or base.settings.paths.registry_db
         self.withheld = frozenset[str]() if external.guarded else GUARDED
-        self.owns = Shard.parse(external.shard).owns
+        self.owns = BridgePart.of(base.settings).shard.owns
         self.declared = consent.declared
         self.outlet = LinkOutlet()
         self.observers = ()

@@ -20,6 +20,7 @@ from healthsync_mqtt.formats.catalogue import declare
 from healthsync_mqtt.identity.people.opening import be_home
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.mqtt.message_room import MessageRoom
+from healthsync_mqtt.sinks.bridge_part import BridgePart
 from healthsync_mqtt.storage.opening import open_log, open_reader, server_promise
 from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.storage.quotas import Quotas
@@ -60,15 +61,8 @@ class Ground:
 
     @property
     def keeps_files(self) -> bool:
-        """Whether followers that keep what they know of users in files work here.
-
-        Of bridges that share a log only the one beside the registry, or the one that is at home where that is on a
-        server: erasing a person reaches its files alone.
-        """
-        if self.settings.registry.url:
-            return self.settings.registry.home
-        registry_db, own = self.settings.external.registry_file, self.settings.paths.registry_db
-        return not self.settings.storage.shared or registry_db is None or registry_db.absolute() == own.absolute()
+        """Whether followers that keep what they know of users in files work here: erasing reaches no other files."""
+        return BridgePart.of(self.settings).home
 
 
 @contextmanager

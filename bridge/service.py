@@ -221,7 +221,7 @@ class Service:
         self._retention = Retention.of(base.settings, base.chores, base.calendar.now_us, self._purged)
         self._settings = base.settings
         self.endpoint = Endpoint(base.settings.metrics, self.report)
-        #: What one bridge does for all that share a log.
+        #: What one bridge does for all that share a log
         self.leadership = Leadership(base.tasks, self._grew)
         self._daily_limit = daily_limit
         self._announcer = announcer
@@ -404,6 +404,7 @@ class Service:
         await self.serving.leave()
         if self.leadership.leads:
             self.edge.follower.keep()
+        if self.leadership.ships:
             self.shipping.keep_positions()
         self.ground.calendar.keep()
         await self.pipeline.settle(_KEEP_S)
@@ -421,13 +422,13 @@ class Service:
 
     def _start(self, *, elected: bool) -> None:
         tasks = self.tasks
-        jobs: dict[str, Job] = {
+        leading: dict[str, Job] = {
             "publish": self.edge.follower.run,
-            "ship": self.shipping.run,
-            "retain": self._retention.run,
             "held": lambda: tasks.again("held", _HELD_S, self.release.take_due),
         }
-        self.leadership.start(jobs, elected=elected)
+        # What is purged has been shipped: by the sinks of whoever runs them.
+        shipping: dict[str, Job] = {"ship": self.shipping.run, "retain": self._retention.run}
+        self.leadership.start(leading, shipping, elected=elected)
         tasks.start("presence", self._announcer.run(self.serving.announce))
         if self.ground.spans is not None:
             tasks.start("spans", self.ground.spans.export.run())

@@ -2,11 +2,14 @@
 
 A process that ends is started again, later each time. One that works says something each second: a few seconds of
 silence are told at once, with what it waits for; one that is silent for longer than a request may take hangs, and after
-as long again it is killed and started anew. The cursors it reports are written into
-the log between two commits; one that is lost with a crash only means that some points are sent once more.
+as long again it is killed and started anew. It is told each second that the service is there, and ends where that
+stops: a service that is stopped ships no more, and its processes do not work beside those of the next one. The cursors
+it reports are written into the log between two commits; one that is lost with a crash only means that some points are
+sent once more.
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 import time
@@ -22,13 +25,14 @@ from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.sinks.bridge_part import BridgePart
-from healthsync_mqtt.sinks.config import Sinks
+from healthsync_mqtt.sinks.config import CURSOR, Sinks
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("ship")
 
 _LOOK_S = 1.0
 _KEEP_S = 1.0
+_ATTEND_S = 1.0
 _STOP_S = 1.0
 """A process ends at once when it is told to; one that does not hangs."""
 _FIRST_WAIT_S, _MOST_WAIT_S = 0.5, 30.0
@@ -82,7 +86,8 @@ class Shipping:
         self._status: dict[str, dict[str, Any]] = {}
         self._cursors: dict[str, int] = {}
         self._spans = spans
-        self._kept = Cursors(chores, "sink:")
+        self._chores = chores
+        self._kept = Cursors(chores, CURSOR)
         self._failed: dict[str, dict[str, str]] = {}
 
     @classmethod
@@ -104,6 +109,9 @@ class Shipping:
 
     async def run(self) -> None:
         """Look for sinks and keep their processes running, for ever."""
+        # Another bridge may have shipped since this one did: what was heard then is not where sinks are.
+        self._cursors.clear()
+        self._kept = Cursors(self._chores, CURSOR)
         loop = asyncio.get_running_loop()
         kept = loop.time()
         try:
@@ -172,6 +180,7 @@ class Shipping:
     async def _run_once(self, name: str) -> int:
         """One run of the process; its exit code."""
         async with own_process(*self._command, str(self._data), name, stop_s=_STOP_S) as process:
+            attending = asyncio.create_task(_attend(process), name=f"bridge.ship.{name}.attend")
             try:
                 while line := await self._listen(name, process):
                     message = _message(line)
@@ -179,6 +188,8 @@ class Shipping:
                     self._heard(name, message)
             finally:
                 self._words.pop(name, None)
+                attending.cancel()
+                await asyncio.gather(attending, return_exceptions=True)
             return await process.wait()
 
     async def _listen(self, name: str, process: asyncio.subprocess.Process) -> bytes:
@@ -236,6 +247,16 @@ class Shipping:
             return status
         since = iso(word.at_us)
         return _unanswered(status, name, word.asks, since) if word.asks else _hung(status, name, since)
+
+
+async def _attend(process: asyncio.subprocess.Process) -> None:
+    """Tell a process again and again that the service is there; from before it can ask."""
+    assert process.stdin
+    with contextlib.suppress(ConnectionError):  # it has ended, which is noticed elsewhere
+        while True:
+            process.stdin.write(b"\n")
+            await process.stdin.drain()
+            await asyncio.sleep(_ATTEND_S)
 
 
 def _message(line: bytes) -> dict[str, Any]:

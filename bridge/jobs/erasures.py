@@ -30,6 +30,7 @@ from healthsync_mqtt.imports.state_files import forget_person
 from healthsync_mqtt.keys.opening import has_ring, ring_of
 from healthsync_mqtt.model.erasure import ErasureStep, Errand, PersonErasure
 from healthsync_mqtt.model.times import iso
+from healthsync_mqtt.sinks.belonging import elsewhere
 from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms
@@ -262,6 +263,8 @@ class Erasures:
 
     def _ask_sinks(self, erasure: PersonErasure) -> None:
         """Each sink is told under which name it knows the person; then nobody can tell that name any more."""
+        if (fault := elsewhere(self._root)) is not None:
+            raise fault  # the ledgers that are here do not know the person
         user, sinks = _name(erasure), Sinks(self._root)
         for name in sinks.names():
             config = sinks.get(name)
@@ -316,16 +319,17 @@ class Erasures:
         """What sinks have confirmed; a sink that was removed cannot. Not while they are asked: they would be again."""
         sinks = Sinks(self._root)
         asking = {each.id for each in self._book.open() if each.step is ErasureStep.sinks}
-        for errand in self._book.errands():
-            if errand.erasure in asking or not errand.place.startswith(_PLACE):
-                continue
+        waiting = [each for each in self._book.errands() if each.place.startswith(_PLACE)]
+        if not waiting or elsewhere(self._root) is not None:  # those of another directory would seem removed
+            return
+        for errand in waiting:
             name = errand.place.removeprefix(_PLACE)
-            if name not in sinks.names():
-                log.warning("erasure.sink_removed", erasure=errand.erasure, sink=name)
-                self._book.confirm(errand)
+            removed = name not in sinks.names()
+            if errand.erasure in asking or not (removed or _has_done(sinks, errand)):
                 continue
-            if _has_done(sinks, errand):
-                self._book.confirm(errand)
+            if removed:
+                log.warning("erasure.sink_removed", erasure=errand.erasure, sink=name)
+            self._book.confirm(errand)
 
     async def _forget_name(self, erasure: PersonErasure) -> None:
         await asyncio.to_thread(self._hear_sinks)  # those into files, which were waited for

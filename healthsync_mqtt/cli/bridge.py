@@ -103,18 +103,19 @@ def join(
 ) -> None:
     """Join another bridge's installation: one secret for pseudonyms, and the events of the users that come over.
 
-    Both bridges are stopped. Without --shard the part is that of the settings.
+    Both bridges are stopped. Without --shard the part is that of the settings; where bridges share one log it is
+    everybody.
 
     Example: healthsync bridge join /var/lib/healthsync-1 --shard 2/3
     """
     from healthsync_mqtt.config.private_files import make_private_directory
     from healthsync_mqtt.config.settings import load_settings
-    from healthsync_mqtt.model.shard import Shard
+    from healthsync_mqtt.sinks.bridge_part import BridgePart
     from healthsync_mqtt.sinks.takeover import join as join_bridge
 
     settings = load_settings(data, {"external.shard": shard})
     make_private_directory(data)
-    joined = join_bridge(data, other, Shard.parse(settings.external.shard))
+    joined = join_bridge(data, other, BridgePart.of(settings).shard)
     registry = settings.external.registry_file
     DataDirectory(registry.parent if registry else data).audit("bridge.joined", events=joined.events)
     if json:

@@ -13,7 +13,7 @@ from healthsync_mqtt.cli.installation import DataDirectory, expect
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, moment, now_us, type_name
 from healthsync_mqtt.cli.sink_setup import add_group, set_sink, tested
 from healthsync_mqtt.descriptions.outlets import described_sink, sink_status
-from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.errors import UnavailableError, UsageError
 from healthsync_mqtt.sinks.config import InfluxConfig, KafkaConfig, Sinks
 
 if TYPE_CHECKING:
@@ -173,6 +173,40 @@ def resume(name: Name, data: Data = DATA, json: Json = False) -> None:
     Example: healthsync sink resume influxdb
     """
     _set_paused(data, name, paused=False, as_json=json)
+
+
+@app.command("adopt")
+def adopt_sinks(yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
+    """Let this directory's sinks be those of the log that bridges share, where the directory they were in is lost.
+
+    What that directory alone knows is lost: under which names its sinks have persons, who are erased from there by no
+    other name. Where it still is, give this bridge that one, or take its names over first: healthsync bridge join.
+
+    Example: healthsync sink adopt --yes
+    """
+    from healthsync_mqtt.sinks import belonging
+    from healthsync_mqtt.sinks.bridge_part import BridgePart
+    from healthsync_mqtt.storage.opening import claimed_sinks
+
+    if claimed_sinks(data) is None:
+        raise UsageError("the log is this bridge's own, and so are its sinks", hint="healthsync sink list")
+    if not BridgePart.read(data).home:
+        raise UsageError(
+            "the sinks of a log that bridges share belong to the bridge at home",
+            hint="adopt them where the registry is, or where registry.home is true",
+        )
+    if belonging.elsewhere(data) is not None:
+        output.must_agree(
+            "Run the sinks of the log from here? What only their other directory knows is lost",
+            "healthsync sink adopt --yes",
+            yes=yes,
+            as_json=json,
+        )
+    adopted = belonging.adopt(data)
+    if adopted:
+        DataDirectory(data).audit("sink.adopted")
+    said = "the sinks of the log are run from here" if adopted else "they were run from here already"
+    output.told({"adopted": adopted}, said, as_json=json)
 
 
 @app.command("user")

@@ -55,8 +55,11 @@ def _installation(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if found is None:
         return
     yield "bridges", ", ".join(found["bridges"]) or "none is known while the server of the log is away"
-    leader = found["leader"] or "none now; what one does for all (subscribers, sinks, retention) waits for one"
+    leader = found["leader"] or "none now; what one does for all (subscribers, held events) waits for one"
     yield "leader", f"{leader}{' (this one)' if found['leads'] else ''}"
+    shipper = found["shipper"] or "nobody now; sinks and retention wait for a bridge with their directory"
+    here = " (this one)" if found["ships"] else "" if found["may_ship"] else "; their directory is not here"
+    yield "sinks run at", f"{shipper}{here}"
     if "epoch" in shown:
         yield "shared log", f"epoch {shown['epoch']}, head {shown['head']}"
 

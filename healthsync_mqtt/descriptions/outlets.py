@@ -46,7 +46,19 @@ def sink_status(data: Path, sinks: Sinks, name: str) -> dict[str, Any]:
             shown["cursor"] = kept
     if sink.paused:
         shown |= {"state": "paused", "reason": "paused_by_operator", "fix": f"healthsync sink resume {name}"}
+    if (fault := _elsewhere(data)) is not None:
+        shown |= {"state": "elsewhere", "reason": fault.reason, "message": str(fault), "fix": fault.hint}
     return shown | {"refused": refused, "at": iso(_now_us())}
+
+
+def _elsewhere(data: Path) -> HealthSyncError | None:
+    """Why no sink of this directory is run; None too while the server of the log cannot be asked."""
+    from healthsync_mqtt.sinks.belonging import elsewhere  # noqa: PLC0415  # as above
+
+    try:
+        return elsewhere(data)
+    except HealthSyncError:
+        return None
 
 
 def _of_service(data: Path, name: str) -> dict[str, Any]:

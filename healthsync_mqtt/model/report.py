@@ -43,7 +43,7 @@ class ServiceReport:
     ``tasks_down`` names the background tasks that do not do their work now. ``clock_ahead_s``: so far ahead is a clock
     that is not believed; nothing is purged by it. ``gateway``: state of the HTTP gateway, and what it said last.
     ``erasures``: those that are not complete, here or at sinks: since when, which step is next, who has to confirm.
-    ``installation``: the bridges that share the log, and which of them leads.
+    ``installation``: the bridges that share the log, which of them leads, which runs the sinks, and whether this may.
     ``spans``: how many a collector has taken, and how many were dropped.
     ``backup``: the schedule's state, the age of the newest set, and what the last process said.
     """

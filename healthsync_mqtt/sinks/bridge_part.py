@@ -1,7 +1,8 @@
-"""Which users the sinks of a data directory work for, and where it is written what those agreed to.
+"""Which users what follows the log of a data directory works for, and where it is written what those agreed to.
 
 Bridges that share an installation divide its users and read one registry. A user who moved to another bridge is in two
-logs: the sinks of the one that he left pass his rows over, so that nothing old is written over what is new.
+logs: the sinks of the one that he left pass his rows over, so that nothing old is written over what is new. Where they
+write one log, a shard divides deliveries alone: one bridge follows the log for everybody.
 """
 
 from contextlib import AbstractContextManager
@@ -17,15 +18,23 @@ from healthsync_mqtt.storage.port import LogReader
 
 @dataclass(frozen=True, slots=True)
 class BridgePart:
-    """One bridge's part of an installation."""
+    """One bridge's part of an installation.
+
+    ``home``: here are the files about persons, and here persons are erased. Of bridges that share a log it is the one
+    beside the registry, or the one that is told so where that is on a server; any other bridge is its own.
+    """
 
     registry: Path
     shard: Shard
+    home: bool = True
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """As these settings have it."""
-        return cls(settings.external.registry_file or settings.paths.registry_db, Shard.parse(settings.external.shard))
+        own, shared = settings.paths.registry_db, settings.storage.shared
+        registry = settings.external.registry_file or own
+        home = settings.registry.home if settings.registry.url else not shared or registry.absolute() == own.absolute()
+        return cls(registry, Shard.parse("" if shared else settings.external.shard), home)
 
     @classmethod
     def read(cls, data: Path) -> Self:

@@ -7,7 +7,7 @@ directory (``HEALTHSYNC_SECRETS_DIR``, else ``/run/secrets``).
 import json
 import os
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -17,6 +17,9 @@ from healthsync_mqtt.errors import ConfigError, ConflictError, Noun, UnknownName
 
 Dialect = Literal["v2", "v3", "v1", "victoria"]
 Deletes = Literal["delete", "mark"]
+
+CURSOR: Final = "sink:"
+"""What names of sinks' cursors in the log begin with."""
 
 _MAX_TOKEN = 4096
 _KINDS = {"influxdb", "file", "kafka"}
@@ -102,7 +105,7 @@ class SinkConfig(BaseModel):
     @property
     def cursor(self) -> str:
         """The name of its cursor in the event log."""
-        return f"sink:{self.name}"
+        return f"{CURSOR}{self.name}"
 
     @property
     def target(self) -> str:
@@ -200,6 +203,16 @@ class Sinks:
 
     def __init__(self, data: Path) -> None:
         self._path = data / "sinks"
+
+    @property
+    def directory(self) -> Path:
+        """Where all of it is."""
+        return self._path
+
+    @property
+    def home(self) -> Path:
+        """The data directory that it is in, where this one has a link to it."""
+        return self._path.resolve().parent
 
     def file(self, name: str) -> Path:
         """Where a sink's configuration is."""

@@ -4,19 +4,24 @@ A process of its own, because encoding and compressing hold the interpreter: in 
 loop, and with it every acknowledgement. It reads the log with its own connection. On stdout it writes JSON lines:
 ``{"cursor": 17}``, each second ``{"status": {…}}``, ``{"asks": "ship"}`` before it waits for its server and
 ``{"asks": ""}`` after it, and ``{"failed": {…}}`` before it ends with an error. When stdin ends the service is gone
-and so is this process, at once: what it was sending is in the log and will be sent again.
+and so is this process, at once: what it was sending is in the log and will be sent again. So it is when a service that
+said on stdin that it is there is silent. It has a lock on its sink's ledger: two never ship to one sink.
 """
 
 import argparse
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from healthsync_mqtt.config.paths import DataPaths
-from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.config.private_files import file_lock
+from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.model.shard import Shard
+from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.sinks.bridge_part import BridgePart
 from healthsync_mqtt.sinks.config import SinkConfig, Sinks
 from healthsync_mqtt.sinks.coverage import Coverage
@@ -35,6 +40,8 @@ _SAVE_S = 10.0
 _LOOK_S = 0.5
 _NICE = 5
 _TROUBLE_S = 2.0
+_SILENCE_S: Final = 8.0
+"""A service says each second that it is there. Shorter than the server of the log waits before another one leads."""
 
 
 def main(arguments: list[str]) -> int:
@@ -49,7 +56,7 @@ def main(arguments: list[str]) -> int:
     name: str = said.name
     configure(os.environ.get("HEALTHSYNC_LOG__LEVEL", "info"))  # type: ignore[arg-type]
     give_way(_NICE)
-    end_with_parent()
+    end_with_parent(silence_s=_SILENCE_S)
     try:
         run(data, name, BridgePart(said.registry or data / "registry.db", said.shard))
     except HealthSyncError as error:
@@ -61,6 +68,41 @@ def main(arguments: list[str]) -> int:
 
 def run(data: Path, name: str, part: BridgePart) -> None:
     """Ship for ever. Raises HealthSyncError when it cannot go on; the service starts it again."""
+    with _alone(Sinks(data), name):
+        _ship(data, name, part)
+
+
+@contextmanager
+def _alone(sinks: Sinks, name: str) -> Iterator[None]:
+    """Once no other process ships to this sink, and until the end of the ``with``: none does.
+
+    One of a bridge that led before may be left, stopped in the middle of a write.
+    """
+    with ExitStack() as held:
+        since = time.time_ns() // 1000
+        while True:
+            try:
+                held.enter_context(file_lock(sinks.ledger(name), within_s=_STATUS_S))
+            except UnavailableError as error:
+                tell({"status": _waits(name, str(error), since)})
+            else:
+                break
+        yield
+
+
+def _waits(name: str, message: str, since_us: int) -> dict[str, Any]:
+    return {
+        "sink": name,
+        "state": "waiting",
+        "since": iso(since_us),
+        "reason": "another_process",
+        "message": message,
+        "fix": "a bridge that shipped before has not ended; is it stopped? end its process",
+        "cursor": 0,
+    }
+
+
+def _ship(data: Path, name: str, part: BridgePart) -> None:
     sinks = Sinks(data)
     stamp = _stamp(sinks.file(name))  # before it is read: what changes from then on is noticed
     sink = sinks.get(name)
@@ -83,7 +125,7 @@ def run(data: Path, name: str, part: BridgePart) -> None:
         sinks,
         sink,
         epoch=reader.epoch,
-        summaries=DataPaths(root=data).summaries_db,
+        summaries=_summaries(data, sinks),
         ledger=ledger,
         covers=coverage.covers,
         owns=part.shard.owns,
@@ -125,6 +167,12 @@ def assemble(
     sink = open_sink(sinks, config, reader=reader, ledger=ledger)
     sink.warm_up(cursor)
     return Shipper(config, sink, reader=reader, cursor=cursor, **more)
+
+
+def _summaries(data: Path, sinks: Sinks) -> Path:
+    """Users' days: they are kept where the sinks are at home, and bridges beside that one have a link to it."""
+    beside = DataPaths(root=sinks.home).summaries_db
+    return beside if beside.exists() else DataPaths(root=data).summaries_db
 
 
 def _tell_cursor(seq: int) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from healthsync_mqtt.keys.ring import KeyRing
     from healthsync_mqtt.storage.postgres.election import Ballot, PostgresElection
     from healthsync_mqtt.storage.postgres.log import PostgresEventLog
-    from healthsync_mqtt.storage.postgres.server import ServerPromise
+    from healthsync_mqtt.storage.postgres.server import PostgresServer, ServerPromise
 
 _READER, _WRITER = statements("reader"), statements("writer")
 
@@ -32,6 +32,9 @@ __all__ = [
     "Encryption",
     "HeldDatabase",
     "HeldLog",
+    "adopt_sinks",
+    "claim_sinks",
+    "claimed_sinks",
     "codec_of",
     "compare_with_anchor",
     "encryption",
@@ -115,13 +118,43 @@ def compare_with_anchor(data: Path) -> AnchorComparison:
     return compare_files(DataPaths(root=data).events_db)
 
 
-def stand_for_election(data: Path, bridge: str, told: "Callable[[Ballot], None]") -> "PostgresElection | None":
+def stand_for_election(
+    data: Path, bridge: str, told: "Callable[[Ballot], None]", sinks: Callable[[], str]
+) -> "PostgresElection | None":
     """Where several bridges share the log of this data directory: stand for its election under this name.
 
-    ``told`` is called from another thread, now and whenever something has changed. None: the log is this bridge's own.
+    ``told`` is called from another thread, now and whenever something has changed. ``sinks`` is asked there for the
+    mark of the directory that this bridge's sinks are in, "" for none. None: the log is this bridge's own.
     """
+    server = _shared(data)
+    return None if server is None else server.stand(bridge, told, sinks)
+
+
+def claimed_sinks(data: Path) -> str | None:
+    """The mark of the directory of sinks that belongs to the log, "" while none does. StoreError.
+
+    None: no other bridge writes the log, and its sinks are those of this data directory.
+    """
+    server = _shared(data)
+    return None if server is None else server.claimed_sinks()
+
+
+def claim_sinks(data: Path, mark: str) -> None:
+    """Let this directory of sinks belong to the log that bridges share, unless another one does. StoreError."""
+    if (server := _shared(data)) is not None:
+        server.claim_sinks(mark)
+
+
+def adopt_sinks(data: Path, mark: str) -> None:
+    """The same, whichever directory did. UnavailableError while a bridge ships from that one."""
+    if (server := _shared(data)) is not None:
+        server.adopt_sinks(mark)
+
+
+def _shared(data: Path) -> "PostgresServer | None":
+    """The server of a log that several bridges write."""
     server = server_of(data)
-    return server.stand(bridge, told) if server is not None and server.shared else None
+    return server if server is not None and server.shared else None
 
 
 def wal_bytes(data: Path) -> int:

@@ -1,11 +1,13 @@
 """The service that started this process: what it is told, and how a process ends with it.
 
-``bridge.own_process`` is the other end: it reads JSON objects from stdout, and closes stdin when its interest ends.
+``bridge.own_process`` is the other end: it reads JSON objects from stdout, and closes stdin when its interest ends. A
+service that is stopped (SIGSTOP) closes nothing: who must not work on then is told again and again that it is there.
 """
 
 import contextlib
 import json
 import os
+import select
 import sys
 import threading
 from typing import Any, Final
@@ -32,9 +34,12 @@ async def end_of_stdin() -> None:
         pass
 
 
-def end_with_parent() -> None:
-    """From now on this process ends at once when the service is gone, whatever it is at."""
-    threading.Thread(target=_until_gone, daemon=True).start()
+def end_with_parent(*, silence_s: float | None = None) -> None:
+    """From now on this process ends at once when the service is gone, whatever it is at.
+
+    ``silence_s``: also when a service that has said something says nothing for so long.
+    """
+    threading.Thread(target=_until_gone, args=(silence_s,), daemon=True).start()
 
 
 def give_way(nice: int) -> None:
@@ -43,7 +48,8 @@ def give_way(nice: int) -> None:
         os.nice(nice)
 
 
-def _until_gone() -> None:
-    while os.read(0, 4096):
-        pass
+def _until_gone(silence_s: float | None) -> None:
+    within_s = None
+    while select.select([0], [], [], within_s)[0] and os.read(0, 4096):
+        within_s = silence_s
     os._exit(0)

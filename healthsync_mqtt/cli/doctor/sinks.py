@@ -5,13 +5,16 @@ from pathlib import Path
 
 from healthsync_mqtt.cli.doctor.finding import Finding, Grade
 from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.sinks.belonging import elsewhere
+from healthsync_mqtt.sinks.bridge_part import BridgePart
 from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.sinks.kinds import reach
 
 
 def sinks(data: Path) -> Iterator[Finding]:
-    """One finding a sink; none stops the others."""
+    """One finding a sink, and one where none is run from here; none stops the others."""
     known = Sinks(data)
+    yield from _directory(data, known)
     for name in known.names():
         try:
             config = known.get(name)
@@ -26,3 +29,14 @@ def sinks(data: Path) -> Iterator[Finding]:
             yield Finding(check=f"sink {name}", grade=Grade.NOTE, message="suspended by an operator", fix=fix)
         else:
             yield Finding(check=f"sink {name}", grade=Grade.GOOD, message=f"{config.target} answers")
+
+
+def _directory(data: Path, known: Sinks) -> Iterator[Finding]:
+    """Whether it is the one of the log that bridges share, where that matters: it has sinks, or persons are erased."""
+    try:
+        fault = elsewhere(data)
+        matters = fault is not None and (known.names() or BridgePart.read(data).home)
+    except HealthSyncError:  # who looks at the server says what is wrong with it
+        return
+    if fault is not None and matters:
+        yield Finding(check="sinks", grade=Grade.BAD, message=str(fault), fix=fault.hint)

@@ -1,5 +1,8 @@
 """Which of the bridges that share a log follows it: whoever has a lock of its session, and for as long as it has it.
 
+There are two: who leads feeds subscribers, who ships runs the sinks and purges. Any bridge may lead. Sinks are files,
+so only bridges on the directory that the log names may ship.
+
 The lock ends with the connection, so it moves when a process dies, its machine, or the way between it and the server.
 A bridge that hears of its end late may do what the next one does already: what is elected must bear being done twice.
 """
@@ -15,6 +18,7 @@ from psycopg import sql
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
 from healthsync_mqtt.storage.postgres.connection import connect_watcher, fetch, told_on
+from healthsync_mqtt.storage.postgres.sinks_claim import SHIP_LOCK, claimed, leave_shipping, take_shipping
 from healthsync_mqtt.storage.postgres.statements import statements
 
 _SQL = statements("election")
@@ -31,12 +35,18 @@ _LOOK_S: Final = 0.5
 
 
 class Ballot(NamedTuple):
-    """Whether this bridge leads, how far the log is, which bridges there are, and which of them leads ("": none)."""
+    """Whether this bridge leads, how far the log is, which bridges there are, and which of them leads ("": none).
+
+    ``ships`` and ``shipper`` say the same of the sinks; ``may_ship``: this bridge has the directory of the log's sinks.
+    """
 
     leads: bool
     head: int = 0
     bridges: tuple[str, ...] = ()
     leader: str = ""
+    ships: bool = False
+    shipper: str = ""
+    may_ship: bool = False
 
 
 def session_name(bridge: str) -> str:
@@ -49,10 +59,16 @@ def session_name(bridge: str) -> str:
 
 
 class PostgresElection:
-    """One bridge's part in it, in a thread of its own. ``told`` is called from there whenever something has changed."""
+    """One bridge's part in it, in a thread of its own. ``told`` is called from there whenever something has changed.
 
-    def __init__(self, place: ServerPlace, bridge: str, told: Callable[[Ballot], None]) -> None:
+    ``sinks`` is asked there, too, for the mark of the directory that this bridge's sinks are in; "": it has none.
+    """
+
+    def __init__(
+        self, place: ServerPlace, bridge: str, told: Callable[[Ballot], None], sinks: Callable[[], str] = lambda: ""
+    ) -> None:
         self._place = place
+        self._sinks = sinks
         self._bridge, self._name = bridge, session_name(bridge)
         self._told = told
         self._ending = threading.Event()
@@ -80,17 +96,23 @@ class PostgresElection:
     def _watch(self, connection: Connection) -> None:
         channel = told_on(self._place)
         connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
-        leads = False
+        leads = ships = False
         while not self._ending.is_set():
             leads = leads or fetch(connection, _SQL["lead"], (LEAD_LOCK, self._place.schema))[0][0]
-            self._tell(self._ballot(connection, leads=leads))
+            mark = self._sinks()
+            may_ship = bool(mark) and mark == claimed(connection)
+            shipped, ships = ships, may_ship and (ships or take_shipping(connection, self._place))
+            self._tell(self._ballot(connection, leads=leads, ships=ships, may_ship=may_ship))
+            if shipped and not ships:
+                leave_shipping(connection, self._place)
             for _ in connection.notifies(timeout=_LOOK_S, stop_after=1):
                 pass
 
-    def _ballot(self, connection: Connection, *, leads: bool) -> Ballot:
-        asked = {"lock": LEAD_LOCK, "schema": self._place.schema, "prefix": _PREFIX}
-        head, names, leader = fetch(connection, _SQL["ballot"], asked)[0]
-        return Ballot(leads, head, tuple(map(self._called, names)), self._called(leader or ""))
+    def _ballot(self, connection: Connection, *, leads: bool, ships: bool, may_ship: bool) -> Ballot:
+        asked = {"lead": LEAD_LOCK, "ship": SHIP_LOCK, "schema": self._place.schema, "prefix": _PREFIX}
+        head, names, leader, shipper = fetch(connection, _SQL["ballot"], asked)[0]
+        bridges = tuple(map(self._called, names))
+        return Ballot(leads, head, bridges, self._called(leader or ""), ships, self._called(shipper or ""), may_ship)
 
     def _called(self, name: str) -> str:
         """The bridge of a session: of another one with a long id its beginning and a digest."""

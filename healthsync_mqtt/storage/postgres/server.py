@@ -28,6 +28,7 @@ from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.move import PostgresMovingLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.storage.postgres.sealing import sealed_as
+from healthsync_mqtt.storage.postgres.sinks_claim import adopt, claim, claimed
 from healthsync_mqtt.storage.postgres.statements import statements
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.storage.sealing import Sealed
@@ -149,9 +150,22 @@ class PostgresServer:
                 return Sealed()
             return sealed_as({name: bytes(value) for name, value in fetch(connection, _SQL["meta"])})
 
-    def stand(self, bridge: str, told: Callable[[Ballot], None]) -> PostgresElection:
-        """Stand for election among the bridges that share the log; ``told`` is called from another thread."""
-        return PostgresElection(self._place, bridge, told)
+    def stand(self, bridge: str, told: Callable[[Ballot], None], sinks: Callable[[], str]) -> PostgresElection:
+        """Stand for election among the bridges that share the log; both are called from another thread."""
+        return PostgresElection(self._place, bridge, told, sinks)
+
+    def claimed_sinks(self) -> str:
+        """The mark of the directory of sinks that belongs to the log; "" while none does. StoreError."""
+        with self._looking() as connection:
+            return claimed(connection) if schema_version(connection, self._place) else ""
+
+    def claim_sinks(self, mark: str) -> None:
+        """Let this directory belong to the log, unless another one does. StoreError."""
+        claim(self._place, mark)
+
+    def adopt_sinks(self, mark: str) -> None:
+        """Let this directory belong to the log, whichever did. UnavailableError while a bridge ships from that one."""
+        adopt(self._place, mark)
 
     def has_log(self) -> bool:
         """Whether there is one yet. StoreError."""
