@@ -14,7 +14,6 @@ from bridge.ground import Ground
 from bridge.supervisor import Supervisor
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.sinks import belonging
-from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.storage.opening import stand_for_election
 from healthsync_mqtt.telemetry.log import get_logger
 
@@ -130,8 +129,7 @@ def _claim_sinks(base: Ground) -> None:
     try:
         if base.keeps_files:
             belonging.claim(data, base.reader.cursors())
-        fault = belonging.elsewhere(data)
-        if fault is not None and (base.keeps_files or Sinks(data).names()):
+        if (fault := belonging.worth_a_word(data)) is not None:
             log.warning("bridge.sinks_elsewhere", error=str(fault), fix=fault.hint)
     except (HealthSyncError, OSError) as error:
         log.error("bridge.sinks_unusable", error=error)  # noqa: TRY400  # no traceback

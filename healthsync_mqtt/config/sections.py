@@ -382,7 +382,8 @@ class ExternalSettings(Section):
     """Group of bridges that share all messages (``$share``), with `storage.shared`; not on brokers without shared
     subscriptions."""
     shard: Annotated[str, Field(pattern=r"^(\d{1,4}/\d{1,4})?$")] = ""
-    """Which part of the users this bridge works for, such as 2/8; nothing: all."""
+    """Which part of the users this bridge works for, such as 2/8; nothing: all. With `storage.shared` it divides what
+    comes in alone: sinks, days and insights have everybody."""
     canonical: bool = True
     """Publish canonical events for subscribers."""
     guarded: bool = False
@@ -450,7 +451,7 @@ class RegistrySettings(Section):
     """The password for `url`, in a file that only the service can read."""
     home: bool = True
     """Of the machines that share `url` this is the one that erases persons and keeps files about them (Home Assistant,
-    days, insights). Set it to false on every other: a second bridge with it does not start."""
+    days, insights, what sinks know). Set it to false on every other: a second bridge with it does not start."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -476,7 +477,8 @@ class StorageSettings(Section):
     shared: bool = False
     """Other bridges write this log, too. Each has a data directory and a `bridge.id` of its own.
 
-    One of them, elected by the server, feeds subscribers and sinks and purges."""
+    One of them, elected by the server, feeds subscribers; one that has the directory of the sinks runs those and
+    purges."""
 
     @model_validator(mode="before")
     @classmethod

@@ -75,6 +75,14 @@ def elsewhere(data: Path) -> SinksElsewhereError | None:
     return SinksElsewhereError(message, hint=f"give this bridge a link to it, or take its own away: {_PAGE}")
 
 
+def worth_a_word(data: Path) -> SinksElsewhereError | None:
+    """The same where it matters: sinks or persons wait for it, or nobody has the directory. StoreError."""
+    fault = elsewhere(data)
+    if fault is None or BridgePart.read(data).home or Sinks(data).names():
+        return fault
+    return None if claimed_sinks(data) else fault
+
+
 def _unknown(sinks: Sinks, cursors: Mapping[str, int]) -> list[str]:
     shipped = [name.removeprefix(CURSOR) for name, seq in cursors.items() if name.startswith(CURSOR) and seq]
     return [name for name in shipped if not sinks.ledger(name).exists()]

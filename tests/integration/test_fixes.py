@@ -175,6 +175,8 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
         "restore {tmp}/backups --data {tmp}/restored-2 --keys {tmp}/keys-2.tar",
         ("backup create {tmp}/backups --keys {tmp}/keys-2.tar",),
     ),
+    "sink adopt": ByTest("tests/integration/test_postgres_sinks.py", '"sink", "adopt"'),
+    "sink adopt --yes": ByTest("tests/integration/test_postgres_sinks.py", '"sink", "adopt", "--yes"'),
     "sink add {kind} --help": Line("sink add influxdb --help"),
     "sink add file FOLDER --name {name} --replace": Line("sink add file {tmp}/out --name file --replace"),
     "sink add influxdb URL --name {name} --replace": Line("sink add influxdb {influx} --name influxdb --replace"),

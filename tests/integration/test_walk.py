@@ -121,6 +121,7 @@ COPIED = "tests/integration/test_storage_copy.py::test_a_device_goes_on_with_the
 LINKED = "tests/integration/test_adapters.py::test_a_link_is_fetched_revised_killed_and_over"
 
 _BLE = "tests/integration/test_ble.py"
+ADOPTED = "tests/integration/test_postgres_sinks.py::test_where_sinks_have_shipped_from_elsewhere_a_person_decides"
 WALK: dict[str, Row] = {
     "version": Row("version", "version --jsn", "0."),
     "user add": Row("user add alice --consent all", "user add alice --consent all", "added alice", code=1),
@@ -311,6 +312,7 @@ WALK: dict[str, Row] = {
     "sink backfill": Row("sink backfill influxdb", "sink backfill nobody", code=1),
     "sink reconcile": Row("sink reconcile influxdb --dry-run", "sink reconcile nobody", code=1),
     "sink resume": Row("sink resume influxdb", "sink resume nobody", "resumed", code=1),
+    "sink adopt": Row(Elsewhere(ADOPTED, '"sink", "adopt", "--yes"'), "sink adopt"),
     "sink remove": Row("sink remove file --yes", "sink remove file --yes", "removed", code=1),
     "broker render": Row(
         "broker render mosquitto --out {tmp}/mosquitto", "broker render postfix --out {tmp}/p", code=1

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from healthsync_mqtt.cli.doctor.finding import Finding, Grade
 from healthsync_mqtt.errors import HealthSyncError
-from healthsync_mqtt.sinks.belonging import elsewhere
-from healthsync_mqtt.sinks.bridge_part import BridgePart
+from healthsync_mqtt.sinks.belonging import worth_a_word
 from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.sinks.kinds import reach
 
@@ -14,7 +13,7 @@ from healthsync_mqtt.sinks.kinds import reach
 def sinks(data: Path) -> Iterator[Finding]:
     """One finding a sink, and one where none is run from here; none stops the others."""
     known = Sinks(data)
-    yield from _directory(data, known)
+    yield from _directory(data)
     for name in known.names():
         try:
             config = known.get(name)
@@ -31,12 +30,11 @@ def sinks(data: Path) -> Iterator[Finding]:
             yield Finding(check=f"sink {name}", grade=Grade.GOOD, message=f"{config.target} answers")
 
 
-def _directory(data: Path, known: Sinks) -> Iterator[Finding]:
-    """Whether it is the one of the log that bridges share, where that matters: it has sinks, or persons are erased."""
+def _directory(data: Path) -> Iterator[Finding]:
+    """Whether the sinks of a log that bridges share are run from here, where that matters."""
     try:
-        fault = elsewhere(data)
-        matters = fault is not None and (known.names() or BridgePart.read(data).home)
+        fault = worth_a_word(data)
     except HealthSyncError:  # who looks at the server says what is wrong with it
         return
-    if fault is not None and matters:
+    if fault is not None:
         yield Finding(check="sinks", grade=Grade.BAD, message=str(fault), fix=fault.hint)

@@ -52,7 +52,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "sink add influxdb", "sink add file", "sink add kafka", "sink list", "sink show", "sink status", "sink set",
         "sink test",
         "sink suspend", "sink pause", "sink resume", "sink remove", "sink backfill", "sink reconcile",
-        "sink user", "bridge join", "bridge run", "gateway run", "mcp", "user invite", "app webhook",
+        "sink adopt", "sink user", "bridge join", "bridge run", "gateway run", "mcp", "user invite", "app webhook",
             "webhook add", "webhook list", "webhook show", "webhook test", "webhook enable", "webhook rotate",
             "webhook remove",
         "admin add", "admin list", "admin token", "admin invite", "admin remove",

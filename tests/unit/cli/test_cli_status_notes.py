@@ -62,10 +62,12 @@ def test_a_gateway_that_does_not_serve_is_said() -> None:
 def test_bridges_that_share_a_log_are_named_with_the_one_that_leads() -> None:
     assert list(_installation({"epoch": "ab12", "head": 7})) == []
     found = {"bridges": ["main", "second"], "leader": "second", "leads": False}
+    found |= {"shipper": "main", "ships": True, "may_ship": True}
     shown = {"installation": found, "epoch": "ab12", "head": 7}
     assert list(_installation(shown)) == [
         ("bridges", "main, second"),
         ("leader", "second"),
+        ("sinks run at", "main (this one)"),
         ("shared log", "epoch ab12, head 7"),
     ]
     shown["installation"] = found | {"leads": True}
@@ -74,3 +76,7 @@ def test_bridges_that_share_a_log_are_named_with_the_one_that_leads() -> None:
     told = dict(_installation(shown))
     assert told["bridges"].startswith("none is known")
     assert told["leader"].startswith("none now")
+    shown["installation"] = found | {"ships": False, "shipper": "third", "may_ship": False}
+    assert dict(_installation(shown))["sinks run at"] == "third; their directory is not here"
+    shown["installation"] = found | {"ships": False, "shipper": "", "may_ship": True}
+    assert dict(_installation(shown))["sinks run at"].startswith("nobody now")

@@ -1,11 +1,13 @@
-"""What the process of a sink notices of its configuration, whenever that changes."""
+"""What the process of a sink notices of its configuration, whenever that changes, and of another one."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from healthsync_mqtt.config.private_files import file_lock
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.sinks import worker
@@ -67,3 +69,36 @@ def test_nor_is_a_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     with pytest.raises(InterruptedError):
         at_start(monkeypatch, tmp_path / "data", pause)
+
+
+def test_two_never_ship_to_one_sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that a bridge left which is stopped: it is waited for, and named, and its ledger is read after its end."""
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    open_log(data).close()
+    Registry.open(data / "registry.db").close()
+    sinks, said = Sinks(data), list[dict[str, Any]]()
+    sinks.put(made(name="main", url="http://127.0.0.1:9"))
+    monkeypatch.setattr(worker, "_STATUS_S", 0.0)
+    with ExitStack() as other:
+        other.enter_context(file_lock(sinks.ledger("main")))
+
+        def tell(message: dict[str, Any]) -> None:
+            said.append(message)
+            assert not sinks.ledger("main").exists() or "status" not in message
+            if len(said) == 2:
+                other.close()
+
+        def assemble(*_: Any, **__: Any) -> Idle:
+            raise InterruptedError
+
+        monkeypatch.setattr(worker, "tell", tell)
+        monkeypatch.setattr(worker, "assemble", assemble)
+        with pytest.raises(InterruptedError):
+            worker.run(data, "main", BridgePart(data / "registry.db", Shard.parse("")))
+    first, second = (message["status"] for message in said)
+    assert (first["state"], first["reason"]) == ("waiting", "another_process")
+    assert "is in use by process" in first["message"]
+    assert first["since"] == second["since"]
+    with file_lock(sinks.ledger("main"), within_s=0):  # it was given back with the end of the work
+        pass

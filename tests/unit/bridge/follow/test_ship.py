@@ -164,3 +164,48 @@ async def test_what_a_process_says_before_it_ends_is_its_reason(data: Path, tmp_
     assert [status[key] for key in ("state", "reason", "fix")] == ["failed", "pseudonym_lost", "restore it"]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_process_is_told_again_and_again_that_the_service_is_there(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.follow.ship._ATTEND_S", 0.01)
+    script = tmp_path / "listening.py"
+    script.write_text(
+        "import json, sys\n"
+        "for number, _ in enumerate(sys.stdin, 1): print(json.dumps({'cursor': number}), flush=True)\n"
+    )
+    ship, journal = shipping(data, (sys.executable, str(script)), [])
+    task = asyncio.create_task(ship.run())
+    await until(lambda: ship.keep_positions() or (journal.cursors and journal.cursors[-1][1] >= 3))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not [one for one in asyncio.all_tasks() if one is not asyncio.current_task()]
+
+
+async def test_where_sinks_were_before_another_bridge_shipped_is_not_written_any_more(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log's cursor would be set back; and what is said again at the new start is heard."""
+    monkeypatch.setattr("bridge.follow.ship._KEEP_S", 600.0)
+    status = {"sink": "main", "state": "idle", "reason": "", "cursor": 7}
+    ship, journal = shipping(data, stand_in(tmp_path, {"cursor": 7}, {"status": status}), [])
+
+    async def turn() -> None:
+        task = asyncio.create_task(ship.run())
+        await until(ship.status)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    await turn()
+    Sinks(data).file("main").rename(tmp_path / "away")
+    task = asyncio.create_task(ship.run())
+    await asyncio.sleep(0)
+    ship.keep_positions()
+    assert journal.cursors == []
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    (tmp_path / "away").rename(Sinks(data).file("main"))
+    await turn()
+    ship.keep_positions()
+    assert journal.cursors == [("sink:main", 7)]
