@@ -30,7 +30,7 @@ from healthsync_mqtt.imports.state_files import forget_person
 from healthsync_mqtt.keys.opening import has_ring, ring_of
 from healthsync_mqtt.model.erasure import ErasureStep, Errand, PersonErasure
 from healthsync_mqtt.model.times import iso
-from healthsync_mqtt.sinks.belonging import elsewhere
+from healthsync_mqtt.sinks.belonging import elsewhere, refuse_elsewhere
 from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms
@@ -263,8 +263,7 @@ class Erasures:
 
     def _ask_sinks(self, erasure: PersonErasure) -> None:
         """Each sink is told under which name it knows the person; then nobody can tell that name any more."""
-        if (fault := elsewhere(self._root)) is not None:
-            raise fault  # the ledgers that are here do not know the person
+        refuse_elsewhere(self._root)  # the ledgers that are here would not know the person
         user, sinks = _name(erasure), Sinks(self._root)
         for name in sinks.names():
             config = sinks.get(name)

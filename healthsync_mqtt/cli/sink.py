@@ -219,8 +219,10 @@ def user_tag(
 
     Example: healthsync sink user alice
     """
+    from healthsync_mqtt.sinks.belonging import refuse_elsewhere
     from healthsync_mqtt.sinks.kinds import known_pseudonyms
 
+    refuse_elsewhere(data)
     with DataDirectory(data).registry() as registry:
         registry.user(user)
     Sinks(data).prepare()
@@ -245,6 +247,7 @@ def backfill(  # noqa: PLR0917
 
     Example: healthsync sink backfill influxdb --since 30d
     """
+    from healthsync_mqtt.sinks.belonging import refuse_elsewhere
     from healthsync_mqtt.sinks.bridge_part import BridgePart
     from healthsync_mqtt.sinks.coverage import Coverage
     from healthsync_mqtt.sinks.influx.backfill import Slice, drain, overtaken
@@ -252,6 +255,7 @@ def backfill(  # noqa: PLR0917
     from healthsync_mqtt.sinks.worker import assemble
 
     sinks, sink = _ready(data, name)
+    refuse_elsewhere(data)
     expect(DataDirectory(data), user)
     sink = sink.model_copy(update={"flush_s": 0.0, "settle_s": 0.0, "paused": False})
     since_us = moment(since, now_us()) if since else None

@@ -75,6 +75,12 @@ def elsewhere(data: Path) -> SinksElsewhereError | None:
     return SinksElsewhereError(message, hint=f"give this bridge a link to it, or take its own away: {_PAGE}")
 
 
+def refuse_elsewhere(data: Path) -> None:
+    """SinksElsewhereError where the sinks of this directory are not the log's, for whoever would write to them."""
+    if (fault := elsewhere(data)) is not None:
+        raise fault
+
+
 def worth_a_word(data: Path) -> SinksElsewhereError | None:
     """The same where it matters: sinks or persons wait for it, or nobody has the directory. StoreError."""
     fault = elsewhere(data)

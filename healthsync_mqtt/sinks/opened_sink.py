@@ -8,6 +8,7 @@ from typing import Generic, Self, TypeVar
 
 from healthsync_mqtt.identity.people.opening import has_registry
 from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.sinks.belonging import refuse_elsewhere
 from healthsync_mqtt.sinks.bridge_part import BridgePart
 from healthsync_mqtt.sinks.config import SinkConfig, Sinks
 from healthsync_mqtt.sinks.coverage import Coverage
@@ -32,7 +33,11 @@ class OpenedSink(Generic[C]):
     @classmethod
     @contextmanager
     def open(cls, data: Path, config: C) -> Iterator[Self]:
-        """Everything, until the end of the ``with``. UnavailableError without a log, LostPseudonymError."""
+        """Everything, until the end of the ``with``. UnavailableError without a log, LostPseudonymError.
+
+        SinksElsewhereError where bridges share the log, and another directory than this has its sinks.
+        """
+        refuse_elsewhere(data)
         sinks = Sinks(data)
         with ExitStack() as stack:
             part = BridgePart.read(data)

@@ -138,6 +138,8 @@ def test_where_sinks_have_shipped_from_elsewhere_a_person_decides(server: Postgr
     with open_reader(data) as reader:
         belonging.claim(data, reader.cursors())
     assert belonging.elsewhere(data) is not None
+    with pytest.raises(AssertionError, match="no directory of sinks yet"):
+        run_cli(data, "sink", "user", "alice")
     (finding,) = doctor_of_sinks(data)
     assert finding.fix.endswith("healthsync sink adopt")
     with pytest.raises(AssertionError, match="Run the sinks of the log from here"):
