@@ -39,10 +39,7 @@ pytestmark = [
 
 PARTS = ("1/3", "2/3", "3/3")
 NAMES = ("main", "second", "third")
-USERS = tuple(
-    next(user for user in ("alice", "bob", "carol", "dave", "erin", "frank", "grace") if Shard.parse(part).owns(user))
-    for part in PARTS
-)
+USERS = tuple(next(f"u{n}" for n in range(99) if Shard.parse(part).owns(f"u{n}")) for part in PARTS)
 """One of each part."""
 
 
