@@ -71,8 +71,11 @@ class LineFiles:
         for left in unfinished(self._folder, f"{self._stem}-*.ndjson"):
             left.unlink(missing_ok=True)
         if not self.begun:
+            self.close()
+            self._numbered(1).unlink(missing_ok=True)  # it has lines where the place was not written any more
             return
         self.open()
+        self._numbered(self._number + 1).unlink(missing_ok=True)  # the same of the next one
         own = f'"user_id":"{user}"'.encode()
         if self._bytes and own in self.path.read_bytes():
             # The place says how long the last file is, so that one is not rewritten: it is the last no more.

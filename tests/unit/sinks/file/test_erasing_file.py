@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.sinks.config import FileConfig
+from healthsync_mqtt.sinks.file.lines import LineFiles
 from healthsync_mqtt.sinks.file.sink import FileSink
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.port import Next, Rows
@@ -97,3 +98,33 @@ def test_who_is_in_no_file_is_confirmed(folder: Folder) -> None:
     folder.ledger.ask_erasure("alice")
     assert folder.sink.mend(NOW_US).next is Next.GO_ON
     assert folder.ledger.erasing() == {}
+
+
+class KilledError(BaseException):
+    """No code of the sink hears of it."""
+
+
+@pytest.mark.parametrize("before", [0, 6], ids=["in the first file", "in the next file"])
+def test_lines_whose_place_was_not_written_go_with_the_person(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    """It was killed between the two, and whoever comes next has nothing to ship before the person is erased."""
+    for number in range(before):
+        folder.ship((f"b{number}", "bob"))
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LineFiles, "_keep", killed)
+        with pytest.raises(KilledError):
+            folder.ship(*((f"a{number}", "alice") for number in range(6)))
+    assert any(b'"alice"' in each.read_bytes() for each in folder.path.iterdir())
+    folder.sink.close()
+    folder.sink = folder.opened()
+    folder.ledger.ask_erasure("alice")
+    assert folder.sink.mend(NOW_US).next is Next.GO_ON
+    assert folder.ledger.erasing() == {}
+    assert not any(b'"alice"' in each.read_bytes() for each in folder.path.iterdir())
+    folder.ship(("b9", "bob"))
+    assert folder.ids() == [*(f"b{number}" for number in range(before)), "b9"]
