@@ -219,6 +219,15 @@ async def test_bridges_with_shards_ship_everybody_and_another_one_goes_on_at_the
         await came(lambda: {line["id"] for line in lines(folder, "events")} >= first, "everybody's events")
         await came(lambda: {line["user_id"] for line in lines(folder, "days")} == set(USERS), "everybody's days")
 
+        def state() -> dict[str, Any]:
+            with closing(SinkLedger.open(Sinks(data["main"]).ledger("file"))) as ledger:
+                return ledger.state()
+
+        def written_down() -> bool:
+            with open_reader(data["main"]) as log:
+                return log.head() == log.cursor("sink:file") == state()["cursor"]
+
+        await came(written_down, "how far it is")  # else the rest would rightly be sent again
         await came(lambda: installation(data["third"]).get("shipper"), "the third knows who ships")
         shipper = installation(data["third"])["shipper"]
         assert shipper in {"main", "second"}
@@ -230,12 +239,7 @@ async def test_bridges_with_shards_ship_everybody_and_another_one_goes_on_at_the
         await publish(broker, USERS[PARTS.index("3/3")], "after")
         await came(lambda: "after" in {line["id"] for line in lines(folder, "events")}, "what came after it")
 
-        def at_its_place() -> bool:
-            with closing(SinkLedger.open(Sinks(data[heir]).ledger("file"))) as ledger:
-                state = ledger.state()
-            return bool(state["lag"] == 0) and state["since_start"]["points"] == state["since_start"]["events"] < 20
-
-        await came(at_its_place, "it has shipped the rest, and nothing again")
+        await came(lambda: state()["since_start"]["events"] == 1, "it has shipped that one, and nothing again")
         await asyncio.to_thread(bridges[heir].kill)
         await came(lambda: installation(data["third"])["shipper"] == "", "nobody ships")
         await came(lambda: installation(data["third"])["leads"], "it leads all the same")
