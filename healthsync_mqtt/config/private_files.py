@@ -1,7 +1,7 @@
 """Files and directories that only their owner may read: keys, databases, the admin socket.
 
 A file with loose modes, of another owner, or reached through a symbolic link is refused (threat T54): whoever could
-write it could already have replaced what is in it.
+write it could already have replaced what is in it. A credential of systemd is root's, and lent to us.
 """
 
 import contextlib
@@ -18,6 +18,9 @@ from healthsync_mqtt.errors import ConfigError, UnavailableError
 
 LOCK_S: Final = 5.0
 """How long a lock is waited for: what is done under one takes milliseconds."""
+
+CREDENTIALS_DIRECTORY: Final = "CREDENTIALS_DIRECTORY"
+"""The variable in which systemd names the directory of a service's credentials: ``%d`` in its unit."""
 
 _LOOK_S: Final = 0.01
 _UNFINISHED_BYTES: Final = 4
@@ -44,7 +47,10 @@ def make_private_directory(path: Path) -> Path:
 
 
 def check_private(path: Path) -> None:
-    """Refuse ``path`` (ConfigError) unless it is a plain file of ours that no other account may touch."""
+    """Refuse ``path`` (ConfigError) unless it is a plain file of ours that no other account may touch.
+
+    A credential that systemd hands to this service may be root's.
+    """
     try:
         info = path.lstat()
     except FileNotFoundError:
@@ -53,6 +59,8 @@ def check_private(path: Path) -> None:
         raise ConfigError(f"{path} is a symbolic link", hint=f"put the file itself at {path}")
     if not stat.S_ISREG(info.st_mode):
         raise ConfigError(f"{path} is not a plain file", hint="move it away")
+    if _is_lent(path, info):
+        return
     _check_owner(path, info)
     if info.st_mode & 0o077:
         raise ConfigError(
@@ -152,6 +160,21 @@ def _lock(descriptor: int, path: Path, within_s: float) -> None:
             time.sleep(_LOOK_S)
         else:
             return
+
+
+def _is_lent(path: Path, info: os.stat_result) -> bool:
+    """Whether it lies where systemd lays the credentials of this service, and nobody but root and we may change it.
+
+    Since 254 systemd leaves a credential to root, where the file system has access lists, and lets the service read it
+    by one. Its mask is shown as what the group may do: 0440, and no group may read it.
+    """
+    lent = os.environ.get(CREDENTIALS_DIRECTORY)
+    if not lent or path.parent != Path(lent):
+        return False
+    owners = {0, os.geteuid()}
+    place = path.parent.stat()
+    sure = place.st_uid in owners and not place.st_mode & 0o022
+    return sure and info.st_uid in owners and not info.st_mode & 0o137
 
 
 def _check_owner(path: Path, info: os.stat_result) -> None:
