@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +17,14 @@ SINCE: Final = {"protocol": "mqtt5", "connected_at": "2026-11-26T06:00:00.000000
 
 
 class answering:  # noqa: N801  # read as what it does
-    """The admin channel of a service that has these clients, and does nothing else."""
+    """The admin channel of a service that has these clients, and does nothing else.
 
-    def __init__(self, data: Path, *clients: str) -> None:
+    ``said`` is what it answers to a verb that it is asked for.
+    """
+
+    def __init__(self, data: Path, *clients: str, **said: dict[str, Any]) -> None:
         self._data = data
+        self._said = said
         self._clients = clients
         self._loop = asyncio.new_event_loop()
         self._over: asyncio.Event | None = None
@@ -47,7 +52,8 @@ class answering:  # noqa: N801  # read as what it does
 
         self._over = asyncio.Event()
         verbs = dict.fromkeys(("trace", "kick", "rejected_replay", "rejected_purge"), unasked)
-        async with AdminServer(self._data / "service.sock", verbs | {"clients": clients}) as server:
+        said = {verb: _saying(answer) for verb, answer in self._said.items()}
+        async with AdminServer(self._data / "service.sock", verbs | said | {"clients": clients}) as server:
             ServiceFile(
                 pid=os.getpid(), mqtt=PEER, mqtts=PEER, wss=PEER, ca_file="", started_at="", version="",
                 socket=str(server.path),
@@ -55,3 +61,10 @@ class answering:  # noqa: N801  # read as what it does
             self._ready.set()
             await self._over.wait()
             ServiceFile.remove(self._data)
+
+
+def _saying(answer: dict[str, Any]) -> Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]:
+    async def said(_: dict[str, Any]) -> dict[str, Any]:
+        return answer
+
+    return said
