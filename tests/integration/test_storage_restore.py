@@ -1,4 +1,7 @@
-"""docs/operations.md, a restored log: refused by the service, taken with --accept-restored, filled again by devices."""
+"""docs/operations.md, a restored log: refused by the service, taken with --accept-restored, filled again by devices.
+
+And the drill of docs/howto/backup.md: the disk is lost, a set is put back, the devices send what came after it.
+"""
 
 import asyncio
 import shutil
@@ -9,7 +12,7 @@ import pytest
 from healthsync_mqtt.client import Backoff, Credentials, DeviceClient, SqliteOutbox
 from healthsync_mqtt.storage.opening import open_reader
 from tests.support.patience import PATIENCE_S
-from tests.support.service import NotReadyError, Service
+from tests.support.service import NotReadyError, Service, run_cli
 
 
 def event(n: int) -> dict:
@@ -59,3 +62,31 @@ async def test_acknowledged_events_come_back_although_others_pushed_the_log_on(t
         assert stored(data) == {f"e{n}" for n in (*range(10), *range(100, 130))}
         await send(service, finn, tmp_path / "finn.db", range(20, 21))
         assert stored(data) == {f"e{n}" for n in (*range(21), *range(100, 130))}
+
+
+def epoch(data: Path) -> str:
+    with open_reader(data) as reader:
+        return reader.epoch
+
+
+async def test_after_a_lost_disk_a_set_and_the_devices_give_back_every_event_that_was_acknowledged(
+    tmp_path: Path,
+) -> None:
+    data, new, sets, keys = (tmp_path / name for name in ("data", "new", "sets", "keys.tar"))
+    service = Service(data).start()
+    try:
+        finn = login(service, "finn", "watch")
+        await send(service, finn, tmp_path / "finn.db", range(10))
+        service.cli("backup", "create", str(sets), "--keys", str(keys))
+        await send(service, finn, tmp_path / "finn.db", range(10, 20))
+        assert stored(data) == {f"e{n}" for n in range(20)}
+        before = epoch(data)
+    finally:
+        service.kill()
+    shutil.rmtree(data)
+    run_cli(new, "restore", str(sets), "--data", str(new), "--keys", str(keys))
+    assert stored(new) == {f"e{n}" for n in range(10)}, "what the set holds"
+    with Service(new) as service:
+        await send(service, finn, tmp_path / "finn.db", range(20, 21))
+        assert stored(new) == {f"e{n}" for n in range(21)}
+        assert epoch(new) != before
