@@ -9,6 +9,7 @@ import pytest
 from healthsync_mqtt.backup.creation import MadeBackup, make_backup
 from healthsync_mqtt.backup.place import BackupDirectory
 from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.sinks.config import FileConfig, Sinks
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms
@@ -50,6 +51,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     salts = Pseudonyms.open(sinks.pseudonyms)
     salts.of("alice")
     salts.close()
+    CredentialStore(data / "credentials").ensure("healthsync-gateway")
     (data / "healthsync.toml").write_text("[log]\nlevel = 'warning'\n")
     (data / "formats").mkdir(mode=0o700)
     (data / "formats" / "own.yaml").write_text("form: own\n")

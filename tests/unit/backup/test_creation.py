@@ -26,7 +26,7 @@ def test_a_set_holds_what_a_directory_is_and_no_key(house: House) -> None:
     made = house.backup().made
     assert {each.path for each in made.files} == {
         "events.db", "registry.db", "audit.db", "audit.head", "healthsync.toml", "formats/own.yaml",
-        "sinks/folder.json", "sinks/folder.db",
+        "sinks/folder.json", "sinks/folder.db", "credentials/healthsync-gateway",
     }  # fmt: skip
     assert made.log is not None
     assert (made.log.epoch, made.log.head) == (house.log.epoch, 50)

@@ -20,6 +20,7 @@ from healthsync_mqtt.adapters.links import LinkBook
 from healthsync_mqtt.broker.embedded.sessions.port import KeptWill, OwedMessage
 from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.sealed_files import seal_files
 from healthsync_mqtt.cloud_links.inbox import NoticeInbox
 from healthsync_mqtt.config.data_files import AtRest, data_file
@@ -28,9 +29,13 @@ from healthsync_mqtt.errors import ConflictError, StoreError
 from healthsync_mqtt.formats.port import Gone, Made
 from healthsync_mqtt.homeassistant.file import Kept, LatestFile, Shown
 from healthsync_mqtt.homeassistant.latest import LatestValue, ValueKey
+from healthsync_mqtt.identity.login.enrolment import fits, handle_of, normal_code
+from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
+from healthsync_mqtt.identity.people.sessions import SessionRole
 from healthsync_mqtt.insights.file import InsightFile
 from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
 from healthsync_mqtt.keys.opening import ring_of
+from healthsync_mqtt.model.declaration import NOTHING_DECLARED
 from healthsync_mqtt.model.event import Event, Op, Rejection
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal, Role
@@ -89,6 +94,28 @@ def plant(data: Path, marks: Marks, *, sealed: bool) -> None:
     with NoticeInbox.open(data) as inbox:
         for _ in USERS:
             inbox.put("whoop", marks.bytes(), NOW_US)
+    plant_registry(data, marks)
+
+
+def plant_registry(data: Path, marks: Marks) -> None:
+    """What people and apps prove themselves by, which the registry makes itself: each is a mark."""
+    with DataDirectory(data).registry() as registry:
+        for user in USERS:
+            registry.add_user(user, "all", NOW_US)
+            phone, password = registry.add_device(user, "phone", NOW_US), new_password()
+            registry.apps.add(phone, ["fhir"], NOTHING_DECLARED, hashed_password(password), NOW_US)
+            registry.add_device(user, "watch", NOW_US)
+            code = registry.enrolments.create(user, "watch", NOW_US)
+            normal = normal_code(code)
+            assert normal is not None
+            token = registry.refresh_tokens.begin(user, "watch", NOW_US).token
+            invite = registry.sessions.invite(SessionRole.user, user, NOW_US, until_us=NOW_US + 60_000_000)
+            marks.made += [password, code, normal, normal.removeprefix(handle_of(normal)), token, invite]
+            enrolment = registry.enrolments.find(handle_of(normal))
+            assert enrolment is not None
+            assert fits(enrolment, normal)
+            assert registry.apps.find(phone.client_id) is not None
+            assert registry.refresh_tokens.holder(token) == (user, "watch")
 
 
 def plant_days(data: Path) -> None:
