@@ -42,7 +42,7 @@ from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms
 from healthsync_mqtt.sinks.series import SeriesSource
 from healthsync_mqtt.sql_files import statements as insight_statements
-from healthsync_mqtt.storage.opening import open_log, open_reader
+from healthsync_mqtt.storage.opening import encryption, open_log, open_reader
 from healthsync_mqtt.storage.port import FormatMemory, Item, Quarantined
 from healthsync_mqtt.summaries.file import SummaryFile
 from healthsync_mqtt.testing.log_items import NOW_US, item
@@ -78,8 +78,8 @@ def refused() -> Quarantined:
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with a person in every kind of file, and somebody else beside."""
+def data(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with a person in every kind of file, and somebody else beside; its log is plain unless asked."""
     monkeypatch.setattr(erasures, "_LATE_S", 0.0)
     place = DataDirectory(tmp_path / "data")
     with place.changing() as change:
@@ -93,7 +93,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         change.note("user.added", user=WHO)
     data = place.path
     plant_logins(data)
-    with open_log(data) as log:
+    with open_log(data, seal_new=getattr(request, "param", False)) as log:
         log.stage([*(planted(n) for n in range(40)), item("b1", "bob")], [refused()], NOW_US)
         log.remember(FormatMemory(WHO, DEVICE, "json", b'{"marker-value":2}', [("marker-record", "marker-id-1")]))
         log.commit()
@@ -252,8 +252,11 @@ def test_nothing_is_left_and_others_are_as_they_were(data: Path) -> None:
     assert audit.verify().first_bad is None
 
 
+@pytest.mark.parametrize("data", [False, True], ids=["plain", "sealed"], indirect=True)
 @pytest.mark.parametrize("step", list(NEXT), ids=str)
-def test_killed_at_each_step_it_ends_complete_after_a_restart(data: Path, step: ErasureStep) -> None:
+def test_killed_at_each_step_it_ends_complete_after_a_restart(
+    data: Path, step: ErasureStep, request: pytest.FixtureRequest
+) -> None:
     """kill -9 when the work of the step is done and the next one is not written down yet."""
     erasure = begin(data)
     child = os.fork()
@@ -263,8 +266,11 @@ def test_killed_at_each_step_it_ends_complete_after_a_restart(data: Path, step: 
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert os.WTERMSIG(status) == signal.SIGKILL
+    assert encryption(data).mode == ("rows" if "sealed" in request.node.callspec.id else "none")
     run(data)
     assert found(data) == []
+    with open_reader(data) as reader:
+        assert [(row.user, row.id) for row in reader.read(0, 99, history=True)] == [("bob", "b1")]
     with DataDirectory(data).registry() as registry:
         assert registry.erasures.get(erasure).step is ErasureStep.done  # type: ignore[union-attr]
 
