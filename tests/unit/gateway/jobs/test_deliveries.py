@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.gateway.connections.public_https import PostAnswer
 from healthsync_mqtt.gateway.jobs import deliveries
-from healthsync_mqtt.gateway.jobs.deliveries import Deliveries
+from healthsync_mqtt.gateway.jobs.deliveries import AGAIN_S, GIVEN_UP_S, Deliveries
 from healthsync_mqtt.identity.people.webhooks import Webhook, WebhookBook
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.storage.opening import open_log, open_reader
@@ -286,6 +288,72 @@ def test_a_webhook_of_a_subscribers_own_ends_with_its_tokens(scene: Scene) -> No
     scene.cli("webhook", "enable", "board")  # an admin takes it on
     wait_until(lambda: scene.receiver.ids == ["a", "b"])
     assert scene.webhook().holder_epoch is None
+
+
+DAY_S = 86_400
+
+
+class Failing:
+    """A webhook whose deliveries fail, by a clock that is turned by hand."""
+
+    def __init__(self, book: WebhookBook, lock: Path) -> None:
+        self.now_us = NOW_US
+        self._book = book
+        parts: Any = dict.fromkeys(("directory", "log_pool", "shares"))
+        self._deliveries = Deliveries(book=book, **parts, secret=str, lock=lock, named=(), clock_us=lambda: self.now_us)
+
+    async def fail(self, said: PostAnswer | str = "no answer in time") -> Webhook:
+        """It as it is written down afterwards."""
+        await self._deliveries._failed(self._book.of("board"), said)
+        return self._book.of("board")
+
+    def waited_s(self) -> float:
+        """How long it waits now."""
+        return (self._book.of("board").due_us - self.now_us) / 1_000_000
+
+
+@pytest.fixture
+def failing(tmp_path: Path) -> Iterator[Failing]:
+    data = tmp_path / "data"
+    filled(data, ["alice"], [])
+    with DataDirectory(data).registry() as registry:
+        registry.add_subscriber("reader", ["alice"], "*", NOW_US)
+        registry.webhooks.add("board", "reader", "https://example.org/", NOW_US, epoch="e", seq=0, holder_epoch=None)
+        yield Failing(registry.webhooks, tmp_path / "webhooks.lock")
+
+
+async def test_it_is_tried_again_later_and_later(failing: Failing) -> None:
+    spread = set()
+    for number in range(len(AGAIN_S) + 3):
+        webhook = await failing.fail()
+        usual_s = AGAIN_S[min(number, len(AGAIN_S) - 1)]
+        assert usual_s <= failing.waited_s() <= usual_s * 1.2, number
+        assert (webhook.failures, webhook.disabled_us, webhook.failing_us) == (number + 1, None, NOW_US)
+        spread.add(failing.waited_s() / usual_s)
+        failing.now_us = webhook.due_us
+    assert AGAIN_S[-1] >= 3_600
+    assert len(spread) > 1, "those that failed together do not come back together"
+
+
+@pytest.mark.parametrize(
+    ("said_s", "least_s", "most_s"),
+    [(7_200.0, 7_200.0, 7_200.0), (1.0, 5.0, 6.0), (10.0 * DAY_S, DAY_S, DAY_S), (None, 5.0, 6.0)],
+)
+async def test_retry_after_wins_where_it_is_longer_and_is_a_day_at_most(
+    failing: Failing, said_s: float | None, least_s: float, most_s: float
+) -> None:
+    webhook = await failing.fail(PostAnswer(503, said_s))
+    assert least_s <= failing.waited_s() <= most_s
+    assert webhook.said == "answered 503"
+
+
+async def test_it_is_disabled_after_three_days_and_not_before(failing: Failing) -> None:
+    assert GIVEN_UP_S == 3 * DAY_S
+    await failing.fail()
+    failing.now_us = NOW_US + GIVEN_UP_S * 1_000_000 - 1
+    assert (await failing.fail()).disabled_us is None
+    failing.now_us += 1
+    assert (await failing.fail()).disabled_us == failing.now_us
 
 
 async def test_a_lock_that_cannot_be_had_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
