@@ -19,6 +19,7 @@ from healthsync_mqtt.gateway.routes.events.intake import EventIntake
 from healthsync_mqtt.gateway.routes.events.stream import MOST_OF_ONE, Streams
 from healthsync_mqtt.identity.login.proof import Login
 from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.mqtt.links.port import Answer
 from healthsync_mqtt.testing.log_items import item
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
@@ -71,6 +72,31 @@ async def test_one_message_more_than_a_device_may_send_is_answered_when_to_come_
     assert int(problem(refused, "").headers["retry-after"]) >= 1
     assert (await sent(device("alice", "ring"))).status == 503  # another device has its own
     assert (await sent(device("bob"))).status == 503
+
+
+class Full:
+    """A broker whose service takes no more of this: MQTT 5 has a reason code for it."""
+
+    async def publish(self, topic: str, payload: bytes, sender: Callable[[], bool]) -> Answer:
+        del topic, payload, sender
+        return Answer(code=0x97, why="quota exceeded")
+
+
+async def test_what_the_service_has_no_room_for_is_answered_when_to_come_again() -> None:
+    publisher: Any = Full()
+    intake = EventIntake(
+        rules=AccessRules(TopicRegistry.load()),
+        publisher=publisher,
+        rates=Rates(LimitSettings()),
+        room=Room(1_000_000, "bodies"),
+        most=1_000,
+        still=lambda _: True,
+    )
+    alice = device("alice")
+    with pytest.raises(HttpError) as said:
+        await intake.take(alice, intake.device_topic(alice), request())
+    assert (said.value.status, said.value.word) == (429, "too_many")
+    assert int(problem(said.value, "").headers["retry-after"]) >= 1
 
 
 def test_one_stream_more_than_a_login_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
