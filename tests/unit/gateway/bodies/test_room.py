@@ -7,11 +7,12 @@ import pytest
 from starlette.requests import Request
 
 from healthsync_mqtt.config.sections import GatewaySettings
+from healthsync_mqtt.gateway.bodies import body
 from healthsync_mqtt.gateway.bodies.answers import Answers, Written
 from healthsync_mqtt.gateway.bodies.body import read_body
 from healthsync_mqtt.gateway.bodies.problem import HttpError
 from healthsync_mqtt.gateway.bodies.room import Room
-from tests.support.patience import until
+from tests.support.patience import PATIENCE_S, until
 
 MIB = 1_048_576
 
@@ -71,6 +72,31 @@ async def test_a_body_is_charged_as_it_arrives_and_not_when_it_is_there() -> Non
     assert said.value.status == 503
     slow.cancel()
     await asyncio.gather(slow, return_exceptions=True)
+    assert room.used == 0
+
+
+@pytest.mark.parametrize("drips", [True, False])
+async def test_a_body_that_drips_or_stops_is_given_up_when_its_time_is_over(
+    drips: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time is that of the whole: a byte now and then does not lengthen it. Its room is given back."""
+    monkeypatch.setattr(body, "WITHIN_S", 0.05)
+    room, came = Room(MIB, "bodies"), 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal came
+        if came and not drips:
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+        came += 1
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    slow = Request({"type": "http", "method": "POST", "path": "/", "headers": []}, receive)
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(HttpError) as said, room.taken_by("alice") as take:
+            await read_body(slow, MIB, take)
+    assert (said.value.status, said.value.word) == (408, "slow")
+    assert came if drips else came == 1
     assert room.used == 0
 
 
