@@ -18,9 +18,13 @@ from typing import Any
 import pytest
 
 from tests.support import child
+from tests.support.app_login import exported
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.service import HEALTHSYNC, Service
 from tests.support.web import Web, basic
+from tests.unit.formats.fhir.test_fhir import observation
+from tests.unit.formats.test_health_connect import SAMPLE
+from tests.unit.formats.test_open_mhealth import PULSE, point
 
 
 def event(name: str, bpm: float = 70, **more: Any) -> dict[str, Any]:
@@ -201,6 +205,40 @@ def test_an_app_that_signs_its_webhooks_needs_no_credential(scene: Scene) -> Non
     ):
         refused = scene.web.post(wrong_path, wrong_body, x_signature=signature)
         assert refused.status == status, (wrong_path, signature, refused.body)
+
+
+SENT: dict[str, Any] = {
+    "health_auto_export": exported(3),
+    "health_connect": SAMPLE,
+    "fhir": {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"resource": observation("8867-4", 64, "/min")}],
+    },
+    "open_mhealth": point(PULSE),
+}
+
+
+@pytest.mark.parametrize("form", SENT)
+def test_a_format_is_taken_with_a_password_with_a_token_and_signed(scene: Scene, form: str) -> None:
+    """The same body in three ways: stored once, a duplicate after that."""
+    cli, name = scene.service.cli, form.replace("_", "-")
+    made = cli("app", "add", "alice", name, "--format", form, "--bucket", "minute")[0]
+    token = cli("device", "token", "alice", name)[0]["token"]
+    hook = cli("app", "webhook", "alice", name)[0]
+    [url] = hook["urls"]
+    body = SENT[form] if isinstance(SENT[form], bytes) else json.dumps(SENT[form]).encode()
+    first = scene.web.as_(basic(made["username"], made["password"])).post(f"/v1/formats/{form}", body)
+    assert first.status == 200, first.body
+    stored = first.json()["stored"]
+    assert stored > 0
+    assert first.json()["rejected"] == []
+    signed = "sha256=" + hmac.digest(hook["secret"].encode(), body, "sha256").hex()
+    by_token = scene.web.as_(token).post(f"/v1/formats/{form}", body)
+    by_signature = scene.web.post(url.removeprefix(scene.web.url), body, x_signature=signed)
+    for again in (by_token, by_signature):
+        assert again.status == 200, again.body
+        assert (again.json()["stored"], again.json()["duplicate"]) == (0, stored)
 
 
 def test_the_first_api_takes_an_array_and_says_how_many(scene: Scene) -> None:
