@@ -100,7 +100,7 @@ async def soak(plan: ServerPlan, directory: Path, say: Callable[[str], None]) ->
         if plan.sealed:
             with (data / "healthsync.toml").open("a") as settings:
                 settings.write('encryption = "rows"\n')
-        run = Soak(data=data, rng=rng, say=say)
+        run = Soak(data=data, rng=rng, say=say, sealed=plan.sealed)
         server = Server(postgres, disk)
         try:
             async with run.load():

@@ -23,6 +23,7 @@ from typing import Any
 from healthsync_mqtt.mqtt.links.port import Address, ClientLogin
 from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.anchor import AnchorFile
+from healthsync_mqtt.storage.opening import encryption
 from healthsync_mqtt.storage.sqlite.comparison import anchor_path
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.servers import Influxd, VictoriaMetrics
@@ -221,7 +222,9 @@ class SinkSoak:
             )
 
     def equal(self) -> None:
-        """Reconcile agrees, when nothing goes on."""
+        """Reconcile agrees, when nothing goes on; and what was shipped came out of a sealed log."""
+        if (mode := encryption(self.data).mode) != "rows":
+            self.violations.append(f"the log of the soak is not sealed: {mode}")
         days = run_cli(self.data, "sink", "reconcile", "main", "--dry-run", check=False, timeout=300)
         if not days or not all(day["equal"] for day in days):
             self.violations.append("reconcile finds a difference although nothing goes on")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from healthsync_mqtt.errors import HealthSyncError
-from healthsync_mqtt.storage.opening import open_reader
+from healthsync_mqtt.storage.opening import encryption, open_reader
 from tests.support.device import Device, Door
 from tests.support.history import History, LogCheck
 from tests.support.identities import everybody, logins
@@ -49,6 +49,8 @@ class Soak:
     clock: WallClock = field(init=False)
     group: Group | None = None
     snapshots: int = 0
+    sealed: bool = True
+    """Whether the log is, by the settings of the run: a new one is."""
 
     def __post_init__(self) -> None:
         self.check = LogCheck(self.history)
@@ -192,6 +194,8 @@ class Soak:
             if key not in whole.stored
         ]
         self.check = whole
+        if (encryption(self.data).mode == "rows") != self.sealed:
+            self.history.violations.append(f"the log is {'not sealed' if self.sealed else 'sealed'}")
         code = await asyncio.to_thread(self.service.stop)
         self.gone()
         if code:
