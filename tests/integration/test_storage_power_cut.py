@@ -205,8 +205,13 @@ def test_the_anchor_finds_the_losses_of_such_a_disk(tmp_path: Path, monkeypatch:
 
 def test_what_only_the_cache_held_after_a_failed_sync_is_not_taken_for_durable(tmp_path: Path) -> None:
     """The sync of a commit fails, the process dies, the next one finds the commit whole, and then the power goes."""
+    assert failed_syncs(tmp_path, every=2) > 10
+
+
+def failed_syncs(tmp_path: Path, *, every: int) -> int:
+    """At how many of every so many operations a sync failed; what was acknowledged survives each."""
     failed = 0
-    for at in range(1, operations_of_a_whole_run(tmp_path / "whole") + 1, 2):
+    for at in range(1, operations_of_a_whole_run(tmp_path / "whole") + 1, every):
         run = Run(tmp_path / f"sync-{at}", Trouble.SYNC_FAULT, at)
         with suppress(StoreError):
             run.open()
@@ -225,13 +230,18 @@ def test_what_only_the_cache_held_after_a_failed_sync_is_not_taken_for_durable(t
         run.kill()
         run.vfs.cut_power(random.Random(at))
         assert set(run.acknowledged) <= set(survivors(run.path))
-    assert failed > 10
+    return failed
 
 
 @pytest.mark.parametrize("trouble", [Trouble.FULL_ONCE, Trouble.FAULT_ONCE])
 def test_one_failure_at_any_operation_acknowledges_nothing_false_and_passes(tmp_path: Path, trouble: Trouble) -> None:
+    assert single_failures(tmp_path, trouble, every=1) > 20
+
+
+def single_failures(tmp_path: Path, trouble: Trouble, *, every: int) -> int:
+    """How many of every so many operations failed once; each was said, and the same again went through."""
     failures = 0
-    for at in range(1, operations_of_a_whole_run(tmp_path / "whole") + 1):
+    for at in range(1, operations_of_a_whole_run(tmp_path / "whole") + 1, every):
         run = Run(tmp_path / f"fail-{at}", trouble, at)
         try:
             run.open()
@@ -251,7 +261,7 @@ def test_one_failure_at_any_operation_acknowledges_nothing_false_and_passes(tmp_
         failures += len(run.errors)
         run.close()
         assert survivors(run.path) == run.acknowledged
-    assert failures > 20
+    return failures
 
 
 def test_a_disk_that_stays_full_takes_nothing_until_there_is_room(tmp_path: Path) -> None:

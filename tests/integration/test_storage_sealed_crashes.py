@@ -66,6 +66,17 @@ def test_a_disk_that_stays_full(tmp_path: Path) -> None:
     power.test_a_disk_that_stays_full_takes_nothing_until_there_is_room(tmp_path)
 
 
+def test_what_only_the_cache_held_after_a_failed_sync_is_not_taken_for_durable(tmp_path: Path) -> None:
+    """At every eighth operation, as a power cut."""
+    assert power.failed_syncs(tmp_path, every=8) > 3
+
+
+@pytest.mark.parametrize("trouble", [Trouble.FULL_ONCE, Trouble.FAULT_ONCE])
+def test_one_failure_acknowledges_nothing_false_and_passes(tmp_path: Path, trouble: Trouble) -> None:
+    """At every fifth."""
+    assert power.single_failures(tmp_path, trouble, every=5) > 5
+
+
 def test_undamaged_files(files: Path) -> None:
     damage.test_undamaged_files_give_everything(files)
 
