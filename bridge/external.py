@@ -13,12 +13,16 @@ from bridge.follow.abandoned_cursors import living
 from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.ground import Ground
 from bridge.jobs.consent_watch import ConsentWatch
+from bridge.jobs.gateway import GatewayProcess
 from bridge.jobs.presence import Presence
 from bridge.pipeline import Pipeline
 from bridge.service import Addresses
 from healthsync_mqtt.broker.embedded.ports import RefusedNotice
+from healthsync_mqtt.broker.external.access import NO_CREDENTIAL, expect_all_here, external_tls
 from healthsync_mqtt.config.settings import Settings
-from healthsync_mqtt.errors import ConfigError, UnavailableError
+from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.identity.login.gateway import GATEWAY
 from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.receipt import TOPIC_SHOWN
@@ -66,15 +70,11 @@ class ExternalEdge:
     @classmethod
     @asynccontextmanager
     async def open(cls, base: Ground) -> AsyncIterator["ExternalEdge"]:
-        """ConfigError when the broker would be spoken to in the clear over a network."""
+        """ConfigError when the broker would be spoken to in the clear over a network, or the gateway cannot serve."""
         external = base.settings.external
-        if not external.tls and external.host not in {"127.0.0.1", "::1", "localhost"}:
-            raise ConfigError("external.tls = false is for this machine only", hint="set external.tls = true")
+        external_tls(external)
         if base.settings.gateway.port is not None:
-            raise ConfigError(
-                "gateway.port is set, and beside an external broker no gateway serves: it could not say what is stored",
-                hint="remove gateway.port, or serve with the broker that is built in: healthsync up",
-            )
+            expect_all_here(base.settings)
         consent = ConsentWatch(external.registry_file or base.settings.paths.registry_db, base.gate)
         try:
             yield cls(base, consent)
@@ -142,19 +142,42 @@ class LinkServing:
         self._edge = edge
         self.shelf = shelf
         self.connections = connections
+        settings = edge.ground.settings
+        self.gateway = None if settings.gateway.port is None else GatewayProcess(settings.data, settings.gateway)
 
     async def listen(self) -> Addresses:
-        """Return when the broker has been connected with, and may be trusted, for the first time."""
+        """Return when the broker has been connected with, and may be trusted, for the first time.
+
+        The gateway serves then. UnavailableError when its port is taken.
+        """
         await self.connections.ready.wait()
-        external = self._edge.ground.settings.external
-        return Addresses(mqtts=f"{external.host}:{external.port}", ca_file=os.fspath(external.ca_file or ""))
+        base, gateway = self._edge.ground, self.gateway
+        external = base.settings.external
+        mqtts, ca_file = f"{external.host}:{external.port}", os.fspath(external.ca_file or "")
+        if gateway is None:
+            return Addresses(mqtts=mqtts, ca_file=ca_file)
+        CredentialStore(base.settings.paths.credentials).need(GATEWAY.client_id, NO_CREDENTIAL)
+        try:
+            http = await gateway.open()
+        except OSError as error:
+            where = f" on {error.filename}" if error.filename else ""
+            raise UnavailableError(
+                f"cannot listen{where}: {error.strerror or error}", hint="set gateway.port to a free port"
+            ) from error
+        base.tasks.start("gateway", gateway.run(None))
+        await gateway.served()
+        bound = {"http": tuple(map(str, http))}
+        return Addresses(mqtts=mqtts, http=gateway.url(http[0].here), bound=bound, ca_file=ca_file)
 
     def announce(self, status: bytes) -> None:
         """Retained on the bridge's status topic."""
         self.connections.announce(status)
 
     async def quiet(self) -> None:
-        """Read no more."""
+        """Read no more; the gateway ends first, with what it waits for."""
+        if self.gateway is not None:
+            await self._edge.ground.tasks.end("gateway")
+            self.gateway.close()
         self.connections.pause()
 
     async def leave(self) -> None:
@@ -175,4 +198,8 @@ class LinkServing:
     def report(self) -> EdgeReport:
         """Whether the broker is there."""
         connections = self.connections
-        return EdgeReport(connected=connections.connected, connections=int(connections.link is not None))
+        return EdgeReport(
+            connected=connections.connected,
+            connections=int(connections.link is not None),
+            gateway=None if self.gateway is None else self.gateway.report(),
+        )

@@ -7,13 +7,14 @@ from random import SystemRandom
 from typing import Final
 
 from bridge.edges.external import LinkOutlet, LinkSource, LongAllowance, Origins
+from bridge.edges.gateway_calls import REQUEST
 from bridge.edges.namesake import Namesake, NamesakeError
 from bridge.edges.packet_limit import PacketLimit
 from bridge.edges.sentinel import Sentinel
 from bridge.pipeline import Pipeline
 from bridge.ports import UNSENT_FIX
 from bridge.supervisor import Supervisor
-from healthsync_mqtt.broker.external.access import external_target, subscriptions
+from healthsync_mqtt.broker.external.access import VERSIONS, external_target, subscriptions
 from healthsync_mqtt.broker.external.canary import CrossingError
 from healthsync_mqtt.client.backoff import Backoff
 from healthsync_mqtt.config.settings import Settings
@@ -29,10 +30,13 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 
 log = get_logger("bridge")
 
-_VERSIONS: Final = {"5": (5,), "3.1.1": (4,), "auto": (5, 4)}
 _GOODBYE_S = 0.5
 _RENEW: Final = "renew its access rules: healthsync broker provision mosquitto, or render them anew"
-ASIDES: Final = {"homeassistant_status": "bridge.births_not_heard", "changes_request": "bridge.requests_not_heard"}
+ASIDES: Final = {
+    "homeassistant_status": "bridge.births_not_heard",
+    "changes_request": "bridge.requests_not_heard",
+    REQUEST: "bridge.gateway_not_heard",
+}
 """Channels that the bridge listens to beside deliveries, and can be without; what is logged where one is refused.
 
 Rules that were rendered by an earlier release refuse the newer of them.
@@ -73,7 +77,10 @@ class Connections:
         self._filters = subscriptions(topics, settings.external, one_log=settings.storage.shared)
         #: what the bridge listens to beside deliveries, and can be without
         self._asides = {each.key: each.template.filter for each in topics if each.key in ASIDES}
-        self._versions = _VERSIONS[settings.external.protocol]
+        if settings.external.share and REQUEST in self._asides:
+            # Of bridges that share all messages one takes it: else each would store it, and all but one as known.
+            self._asides[REQUEST] = f"$share/{settings.external.share}/{self._asides[REQUEST]}"
+        self._versions = VERSIONS[settings.external.protocol]
         self._loop = asyncio.get_running_loop()
         self._rng = SystemRandom()
         self._backoff = Backoff(first=0.5, longest=30.0)

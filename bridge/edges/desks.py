@@ -53,5 +53,6 @@ class Desks:
         self._by_channel = by_channel
 
     def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> bool:
-        """See ``Requests``."""
-        return self._by_channel[channel.key].take(channel, login, payload, answer)
+        """See ``Requests``. What nobody answers here is not taken."""
+        desk = self._by_channel.get(channel.key)
+        return desk is not None and desk.take(channel, login, payload, answer)

@@ -13,6 +13,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Final, NamedTuple, NoReturn
 
+from bridge.edges.gateway_calls import REQUEST, Caller, CallReader, CallSource
 from bridge.pipeline import Pipeline
 from bridge.stages.authorise import origin_of
 from healthsync_mqtt.broker.external.canary_world import is_canary
@@ -40,6 +41,16 @@ _FOREIGN: Final = Origin("", None, None, "foreign")
 """Another bridge's user, a canary, or no events topic at all: acknowledged, and that is all."""
 
 
+class Called(NamedTuple):
+    """What a gateway brought: for whom it waits, whose it is, and what its device sent."""
+
+    caller: Caller
+    origin: Origin
+    payload: bytes
+    form: str
+    traceparent: str
+
+
 class Origins:
     """The origin of each topic, remembered across connections."""
 
@@ -58,7 +69,8 @@ class Origins:
         self._asked = asked
         self._status_topic = status_topic
         self._heard = {topic.encode(): tell for topic, tell in heard.items()}
-        self._registry = registry
+        self.registry = registry
+        self._calls = CallReader(registry)
         self._shard = shard
         self._known: dict[bytes, Origin] = {}
         self.find = self._known.get
@@ -74,11 +86,23 @@ class Origins:
         origin = self._known[topic] = self._decide(topic)
         return origin
 
+    def called(self, message: Publish) -> "Called | None":
+        """What a gateway brought in a message without a user; None when it is none, or not of a user of this bridge."""
+        found = self._calls.read(message)
+        if found is None:
+            return None
+        caller, call = found
+        topic = call.topic.encode()
+        origin = self.find(topic) or self.learn(topic)
+        if not origin.user:
+            return None
+        return Called(caller, origin, call.payload, self.forms.get(topic, OWN_FORM), call.traceparent)
+
     def hear(self, message: Publish) -> None:
         """A message without a user."""
         if tell := self._heard.get(message.topic):
             tell(message)
-        elif self._asked and (parsed := self._registry.parse(message.topic.decode("utf-8", "replace"))) is not None:
+        elif self._asked and (parsed := self.registry.parse(message.topic.decode("utf-8", "replace"))) is not None:
             channel, variables = parsed
             if message.retain or is_canary(variables.get("client", "")):
                 return
@@ -100,8 +124,8 @@ class Origins:
             return _FOREIGN
         if text == self._status_topic:
             return _FOREIGN
-        parsed = self._registry.parse(text)
-        if parsed is not None and parsed[0].key in self._asked:
+        parsed = self.registry.parse(text)
+        if parsed is not None and (parsed[0].key in self._asked or parsed[0].key == REQUEST):
             return _FOREIGN
         if parsed is None or not parsed[0].ingest:
             self._warn("bridge.unknown_topic", topic)
@@ -152,6 +176,8 @@ class LinkSource:
         self._long = long
         self._order = AckOrder()
         self._link: BrokerLink | None = None
+        #: of the gateway's calls on this connection
+        self._calls: CallSource | None = None
         self._held: deque[Publish | Skipped] = deque()
         #: tokens of deliveries in their order, and those of them that are durable before earlier ones are
         self._sent: deque[int] = deque()
@@ -207,10 +233,13 @@ class LinkSource:
     def leave(self) -> None:
         """The connection is over."""
         self._leave_place()
+        if self._calls is not None:
+            self._pipeline.leave(self._calls)
 
     def release(self, link: BrokerLink) -> None:
         """From now on deliveries go to the pipeline, those held back first."""
         self._link = link
+        self._calls = CallSource(self, self._origins.registry, link.send)
         if self._held:
             link.pause()  # what else comes waits at the broker
         self._hand_on()
@@ -323,29 +352,52 @@ class LinkSource:
         assert self._link is not None
         find, forms = self._origins.find, self._origins.forms
         deliveries: list[Delivery] = []
-        long = False
+        long = of_calls = False
         for message in messages:
             topic, payload, _, retained, _, packet_id, _ = message
             origin = find(topic) or self._origins.learn(topic)
             if not origin.user:
+                called = self._origins.called(message) if packet_id else None
+                if called is not None:
+                    if not of_calls:
+                        self._hand_over(deliveries, long=long)
+                        deliveries, long, of_calls = [], False, True
+                    deliveries.append(self._call(packet_id, called))
+                    continue
                 self._origins.hear(message)
                 if packet_id and self._order.answer(packet_id, len(deliveries)):
                     self._link.acknowledge(answers((packet_id,)))
                 continue
+            if of_calls:
+                self._hand_over(deliveries, long=False)
+                deliveries, of_calls = [], False
             delivery = Delivery(self, packet_id, origin, payload)
             if forms and topic in forms:
                 delivery = delivery._replace(form=forms[topic], retained=retained)
                 long = long or len(payload) > self._long.room.least
             deliveries.append(delivery)
-        if deliveries:
-            self._order.delivered(len(deliveries))
-            self._sent += [delivery.token for delivery in deliveries]
-            full = self._pipeline.submit(deliveries, shared=True)
-            if long:
-                self._leave_place()  # it came in whole, and is charged by who has it now
-            if full:
-                self._full = True
-                self._link.pause()
+        self._hand_over(deliveries, long=long)
+
+    def _call(self, packet_id: int, called: Called) -> Delivery:
+        """A gateway's call as a delivery: its source has the answer to it."""
+        assert self._calls is not None
+        caller, origin, payload, form, traceparent = called
+        self._calls.note(packet_id, caller)
+        return Delivery(self._calls, packet_id, origin, payload, told=True, form=form, traceparent=traceparent)
+
+    def _hand_over(self, deliveries: list[Delivery], *, long: bool) -> None:
+        """Deliveries of one source, to the pipeline. ``long``: a long message is among them."""
+        if not deliveries:
+            return
+        assert self._link is not None
+        self._order.delivered(len(deliveries))
+        self._sent += [delivery.token for delivery in deliveries]
+        full = self._pipeline.submit(deliveries, shared=True)
+        if long:
+            self._leave_place()  # it came in whole, and is charged by who has it now
+        if full:
+            self._full = True
+            self._link.pause()
 
     def _notice_rest(self) -> None:
         if self._overflowed and not self.waiting:

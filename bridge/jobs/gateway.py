@@ -80,11 +80,15 @@ class GatewayProcess:
             return False
         return True
 
-    async def run(self, broker: str) -> None:
-        """Keep its process running, for ever. ``broker`` is where it publishes: "127.0.0.1:1883"."""
+    async def run(self, broker: str | None) -> None:
+        """Keep its process running, for ever. ``broker`` is where it publishes: "127.0.0.1:1883".
+
+        None: on the external broker of the settings.
+        """
         numbers = [each.fileno() for each in self._sockets]
         words = [word for number in numbers for word in ("--fd", str(number))]
-        command = (*self._command, "--data", str(self._data), "--broker", broker, *words)
+        where = () if broker is None else ("--broker", broker)
+        command = (*self._command, "--data", str(self._data), *where, *words)
 
         async def starting() -> tuple[str, ...]:
             self.state = GatewayState.starting

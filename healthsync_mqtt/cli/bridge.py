@@ -79,13 +79,19 @@ def run(
                 socket=str(server.path.absolute()),
                 started_at=iso(now_us()),
                 version=__version__,
+                http=ready.http,
+                shard=settings.external.shard,
+                bound=ready.bound,
             ).write(settings.data)
             try:
                 if json:
-                    output.emit({"event": "ready", "broker": ready.mqtts, "epoch": ready.service.journal.epoch})
+                    http = {"http": ready.http} if ready.http else {}
+                    output.emit({"event": "ready", "broker": ready.mqtts, "epoch": ready.service.journal.epoch} | http)
                     output.flush()
                 else:
                     output.say(f"The bridge {settings.bridge.id} works on {ready.mqtts}. Ctrl-C stops.")
+                    if ready.http:
+                        output.say(f"The gateway listens on {ready.http}.")
                 yield
             finally:
                 ServiceFile.remove(settings.data)

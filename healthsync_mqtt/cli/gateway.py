@@ -32,9 +32,12 @@ def run(
 ) -> None:
     """Serve HTTP beside a running service until Ctrl-C, as `healthsync up --http-port` does in one go.
 
+    The service may be a bridge on an external broker: `healthsync bridge run`.
+
     Example: healthsync gateway run --http-port 8443
     """
     from healthsync_mqtt.broker.embedded.limits.descriptors import raise_soft_limit
+    from healthsync_mqtt.broker.external.access import NO_CREDENTIAL, expect_all_here
     from healthsync_mqtt.config.settings import load_settings
     from healthsync_mqtt.gateway.process import run as run_process
     from healthsync_mqtt.identity.login.credentials import CredentialStore
@@ -44,18 +47,18 @@ def run(
     settings = load_settings(data, {"gateway.port": http_port})
     configure(settings.log.level, settings.log.format)
     service = ServiceFile.read(data)
-    if not service.mqtt:
-        raise UnavailableError(
-            f"the bridge of {data} works on an external broker, which does not say what became of a message: no answer"
-            " over HTTP could say that something is stored",
-            hint="stop the bridge, and serve with the broker that is built in: healthsync up",
-        )
-    CredentialStore(settings.paths.credentials).ensure(GATEWAY.client_id)
+    credentials = CredentialStore(settings.paths.credentials)
+    if service.mqtt:
+        credentials.ensure(GATEWAY.client_id)
+    else:
+        expect_all_here(settings, service.shard)
+        credentials.need(GATEWAY.client_id, NO_CREDENTIAL)
     raise_soft_limit(settings.gateway.connections)
     run_process(lambda: _serve(settings, service.mqtt, as_json=json))
 
 
 async def _serve(settings: "Settings", mqtt: str, *, as_json: bool) -> None:
+    """``mqtt`` is where the service's own broker is; "": the service is a bridge on an external one."""
     from healthsync_mqtt.broker.embedded.listeners import listening_on
     from healthsync_mqtt.config.sections import addresses
     from healthsync_mqtt.gateway.process import serve
@@ -78,5 +81,8 @@ async def _serve(settings: "Settings", mqtt: str, *, as_json: bool) -> None:
         else:
             output.say(f"The gateway listens on {url}. Ctrl-C stops.")
 
-    host, mqtt_port = split_address(mqtt)
-    await serve(settings, Address(host=host, port=mqtt_port), list(sockets), begun=begun)
+    broker = None
+    if mqtt:
+        host, mqtt_port = split_address(mqtt)
+        broker = Address(host=host, port=mqtt_port)
+    await serve(settings, broker, list(sockets), begun=begun)

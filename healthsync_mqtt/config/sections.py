@@ -384,6 +384,9 @@ class ExternalSettings(Section):
     shard: Annotated[str, Field(pattern=r"^(\d{1,4}/\d{1,4})?$")] = ""
     """Which part of the users this bridge works for, such as 2/8; nothing: all. With `storage.shared` it divides what
     comes in alone: sinks, days and insights have everybody."""
+    provisioned: bool = False
+    """Devices log in there with the passwords that `broker provision` tells the broker, which verifies no tokens
+    (Mosquitto): who enrols over HTTP is handed one."""
     canonical: bool = True
     """Publish canonical events for subscribers."""
     guarded: bool = False

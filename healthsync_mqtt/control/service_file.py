@@ -11,7 +11,7 @@ from healthsync_mqtt.config.private_files import write_durably
 from healthsync_mqtt.errors import UnavailableError
 
 _NOT_RUNNING = "start it: healthsync up"
-_LATER = {"http", "bound"}
+_LATER = {"http", "bound", "shard"}
 """What files of older releases do not have."""
 
 
@@ -29,6 +29,8 @@ class ServiceFile:
     version: str
     http: str = ""
     """The gateway's URL."""
+    shard: str = ""
+    """The part of the users that a bridge works for; nothing: all."""
     bound: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By listener: every address that it is bound to."""
 

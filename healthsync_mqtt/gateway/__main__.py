@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     """Serve until stdin ends. The exit code is 0 after that, and an error's own otherwise."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--broker", required=True)
+    parser.add_argument("--broker", help="the service's own; without it the external one of the settings")
     parser.add_argument("--fd", type=int, action="append", required=True)
     said = parser.parse_args(arguments)
     try:
@@ -38,8 +38,10 @@ def main(arguments: list[str]) -> int:
         give_way(_NICE)
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         raise_soft_limit(settings.gateway.connections)
-        host, _, port = said.broker.rpartition(":")
-        broker = Address(host=host.strip("[]"), port=int(port))
+        broker = None
+        if said.broker:
+            host, _, port = said.broker.rpartition(":")
+            broker = Address(host=host.strip("[]"), port=int(port))
         sockets = [socket.socket(fileno=each) for each in said.fd]
         run(
             lambda: serve(

@@ -13,13 +13,15 @@ from starlette.types import ASGIApp
 from healthsync_mqtt import __version__
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.broker.embedded.limits.rates import Rates
+from healthsync_mqtt.broker.external.access import VERSIONS, gateway_target
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.descriptions.sign_in import SignInWays
-from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.errors import ConfigError, HealthSyncError
 from healthsync_mqtt.formats.catalogue import declare
 from healthsync_mqtt.gateway.app import application
 from healthsync_mqtt.gateway.bodies.answers import Answers
 from healthsync_mqtt.gateway.bodies.room import Room
+from healthsync_mqtt.gateway.connections.calling_link import CallingLink
 from healthsync_mqtt.gateway.connections.publisher import Publisher
 from healthsync_mqtt.gateway.event_log.place import SealedPlaces
 from healthsync_mqtt.gateway.event_log.questions import LogQuestions
@@ -61,6 +63,8 @@ from healthsync_mqtt.identity.login.newcomers import Newcomers
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.insights.file import InsightFile
+from healthsync_mqtt.mqtt.gateway_calls import CALL_BYTES
+from healthsync_mqtt.mqtt.links.kept_link import KeptLink
 from healthsync_mqtt.mqtt.links.port import Address
 from healthsync_mqtt.summaries.file import SummaryFile
 from healthsync_mqtt.telemetry.log import get_logger
@@ -82,7 +86,7 @@ _MOST_ANSWERS: Final = 67_108_864
 class House:
     """Everything of one gateway. ``async with House.open(settings, broker) as house``."""
 
-    def __init__(self, settings: Settings, registry: Registry, identities: Registry, broker: Address) -> None:
+    def __init__(self, settings: Settings, registry: Registry, identities: Registry, broker: Address | None) -> None:
         """Use ``open``. ``identities`` is the registry to write in: a write that waits keeps no reading waiting."""
         paths, limits = settings.paths, settings.limits
         self.settings = settings
@@ -113,8 +117,7 @@ class House:
             secret=lambda: self.store.need(*_OWN),
         )
         self.publisher = Publisher(
-            broker,
-            lambda: self.store.need(*_OWN),
+            _beside(settings, self.store, self.rules.registry) if broker is None else self._own_broker(broker),
             most=settings.gateway.in_flight,
             answer_s=settings.gateway.answer_s,
         )
@@ -123,7 +126,7 @@ class House:
             publisher=self.publisher,
             rates=Rates(limits),
             room=Room(settings.gateway.in_flight_bytes, "bodies"),
-            most=limits.max_packet,
+            most=limits.max_packet - (CALL_BYTES if broker is None else 0),
             still=self.callers.still,
         )
         self.log = LogPool(settings.data)
@@ -152,7 +155,8 @@ class House:
         self.deeds = Deeds(self.sessions, self.callers, settings.data)
         self.desk = TokenDesk(issuer, settings.token.lifetime_s)
         exchange = TokenExchange(identities, issuer, audit, lifetime_s=settings.token.access_s)
-        self.enrolment_desk = enrolment.EnrolmentDesk(self.callers, exchange)
+        login = _broker_login(settings, self.store, identities) if broker is None else None
+        self.enrolment_desk = enrolment.EnrolmentDesk(self.callers, exchange, broker=login)
         self.adapters = LinkPool(settings.data)
         self.provider_hooks = provider_hooks.ProviderHooks(self.adapters, self.callers, self.intake.room)
         self.clouds = cloud_links.Clouds(self.adapters)
@@ -171,8 +175,11 @@ class House:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, broker: Address) -> AsyncIterator[Self]:
-        """A gateway at work: its registry is followed, its connection to the broker kept."""
+    async def open(cls, settings: Settings, broker: Address | None) -> AsyncIterator[Self]:
+        """A gateway at work: its registry is followed, its connection to the broker kept.
+
+        ``broker`` is the service's own; None: it is the external one of the settings.
+        """
         async with AsyncExitStack() as opened:
             registry = Registry.open(settings.paths.registry_db)
             opened.callback(registry.close)
@@ -207,6 +214,15 @@ class House:
                 each.add_done_callback(house.part_ended)
             yield house
 
+    def _own_broker(self, broker: Address) -> KeptLink:
+        return KeptLink(
+            broker,
+            client_id=GATEWAY.client_id,
+            password=lambda: self.store.need(*_OWN),
+            in_flight=self.settings.gateway.in_flight,
+            logger="gateway",
+        )
+
     def application(self) -> ASGIApp:
         """What is served."""
         forwarding = Forwarding(self.settings.gateway) if self.settings.gateway.proxies else None
@@ -237,6 +253,34 @@ class House:
         """Use the server's certificate that is on disk now."""
         if self.tls is not None and await asyncio.to_thread(self.tls.upkeep, time.time()):
             self.tls.reload()
+
+
+def _beside(settings: Settings, store: CredentialStore, topics: TopicRegistry) -> CallingLink:
+    """The connection to the external broker. ConfigError for a topics file that has no channels for it."""
+    if not {"gateway_request", "gateway_answer"} <= topics.channels.keys():
+        raise ConfigError(
+            "the topics file has no channels gateway_request and gateway_answer, over which a gateway works here",
+            hint="add both as in the file that ships with the program: healthsync topic list",
+        )
+    name = GATEWAY.client_id
+    return CallingLink(
+        partial(gateway_target, settings, store),
+        versions=VERSIONS[settings.external.protocol],
+        requests=topics.build("gateway_request", client=name),
+        answers=topics.build("gateway_answer", client=name),
+    )
+
+
+def _broker_login(settings: Settings, store: CredentialStore, registry: Registry) -> enrolment.BrokerLogin:
+    """How a device logs in to the external broker."""
+    external = settings.external
+    return enrolment.BrokerLogin(
+        host=external.host,
+        port=external.port,
+        tls=external.tls,
+        password=(lambda client_id, epoch: store.ensure(client_id, epoch)[0]) if external.provisioned else None,
+        epoch=lambda user, device: registry.device(user, device).token_epoch,
+    )
 
 
 def _spans(settings: Settings) -> RequestSpans | None:

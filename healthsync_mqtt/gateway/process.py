@@ -33,7 +33,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 async def serve(
     settings: Settings,
-    broker: Address,
+    broker: Address | None,
     sockets: Sequence[Any],
     *,
     begun: Callable[[], None],
@@ -42,6 +42,7 @@ async def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM, or until ``over`` returns; ``told`` gets the status each second.
 
+    ``broker`` is the service's own; None: the service is a bridge on the external one of the settings.
     HealthSyncError when a part of it has failed: whoever keeps this process starts another one.
     """
     crowd = Crowd(settings.gateway)

@@ -197,10 +197,12 @@ def bound(principal: Principal, variable: str) -> frozenset[str] | None:
     if role is Role.bridge and principal.users:
         # The bridge of the canaries: its ids are those of their users, clients and bridges alike.
         return principal.users if variable in {"user", "bridge", "client"} else None
-    if role is Role.admin or role is Role.bridge or role is Role.gateway:
+    if role is Role.admin or role is Role.bridge:
         return None
     if variable == "client":
         return _one(principal.client_id)
+    if role is Role.gateway:
+        return None
     if variable == "user":
         return _one(principal.user) if role is Role.device else principal.users
     if role is Role.device and variable == "device":

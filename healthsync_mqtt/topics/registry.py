@@ -209,6 +209,8 @@ _NEEDED = {
     "enroll_response": _Needed(("client",), Direction.out),
     "changes_request": _Needed(("client",), Direction.into, optional=True),
     "changes_response": _Needed(("client",), Direction.out, optional=True),
+    "gateway_request": _Needed(("client",), Direction.into, optional=True),
+    "gateway_answer": _Needed(("client",), Direction.out, optional=True),
 }
 
 

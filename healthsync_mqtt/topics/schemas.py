@@ -142,6 +142,24 @@ _CHANGES_RESPONSE = _object(
     },
 )
 
+_GATEWAY_REQUEST: Schema = {
+    "description": "a line of JSON (call, topic, traceparent), a line feed, and the bytes that belong on the topic",
+}
+
+_GATEWAY_ANSWER = _object(
+    ["call"],
+    {
+        "call": {"type": "string", "pattern": ID_PATTERN, "description": "which request it answers"},
+        "code": _COUNT | {"description": "as the reason code of a PUBACK of MQTT 5 on HealthSync's own broker"},
+        "why": _TEXT,
+        "said": {
+            "type": "array",
+            "items": {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2},
+            "description": "what that PUBACK says in user properties: stored, duplicate, rejected, seq, epoch, …",
+        },
+    },
+)
+
 SCHEMAS: dict[str, Schema] = {
     "ChangesRequest": _CHANGES_REQUEST,
     "ChangesResponse": _CHANGES_RESPONSE,
@@ -150,6 +168,8 @@ SCHEMAS: dict[str, Schema] = {
     "Event": _component(any_event_schema()),
     "EventBatch": _component(batch_schema(_ref("Event"))),
     "EventMessage": {"anyOf": [*_one_or_many("Event"), _ref("EventBatch")]},
+    "GatewayAnswer": _GATEWAY_ANSWER,
+    "GatewayRequest": _GATEWAY_REQUEST,
     "FormatMessage": {"description": "as its format says: healthsync format list"},
     "CanonicalEvent": _CANONICAL,
     "CanonicalMessage": {"anyOf": _one_or_many("CanonicalEvent")},

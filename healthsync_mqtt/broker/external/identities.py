@@ -1,10 +1,11 @@
-"""The identities that only an external broker needs: bridges, and the canaries that try to cross users."""
+"""The identities of an external broker that are in no registry: bridges, the gateway, and canaries."""
 
 from collections.abc import Iterable
 from typing import Final
 
 from healthsync_mqtt.broker.external.canary_world import canaries, is_canary
 from healthsync_mqtt.errors import ConflictError
+from healthsync_mqtt.identity.login.gateway import GATEWAY
 from healthsync_mqtt.identity.login.roster import Roster
 from healthsync_mqtt.model.principal import Principal, Role
 
@@ -24,9 +25,9 @@ def bridge_principal(bridge_id: str) -> Principal:
 
 
 def own_principals(bridge_ids: Iterable[str]) -> dict[str, Principal]:
-    """The bridges and all canaries, by client id: who logs in with a credential and is in no registry."""
+    """The bridges, the gateway and all canaries, by client id: who logs in with a credential and is in no registry."""
     bridge_ids = tuple(bridge_ids)
-    own = (*canaries(bridge_ids), *map(bridge_principal, bridge_ids))
+    own = (*canaries(bridge_ids), *map(bridge_principal, bridge_ids), GATEWAY)
     return {principal.client_id: principal for principal in own}
 
 

@@ -6,12 +6,10 @@ event that is stored already is a duplicate then.
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
-from healthsync_mqtt.client.backoff import Clock, SystemClock
 from healthsync_mqtt.errors import UnavailableError
-from healthsync_mqtt.identity.login.gateway import GATEWAY
-from healthsync_mqtt.mqtt.links.kept_link import KeptLink
-from healthsync_mqtt.mqtt.links.port import Address, Answer, ConnectionLostError, TooLargeError
+from healthsync_mqtt.mqtt.links.port import Answer, ConnectionLostError, TooLargeError
 from healthsync_mqtt.telemetry.spans import CURRENT
 
 
@@ -27,27 +25,36 @@ class SenderGoneError(UnavailableError):
     """Nothing was sent: its sender's right to send ended while the broker was waited for."""
 
 
-class Publisher:
-    """One connection, made anew whenever it ends. ``run`` is a task of the process."""
+class AnsweringLink(Protocol):
+    """A connection that is made anew whenever it ends, on which each message is answered when it is durable."""
 
-    def __init__(
-        self,
-        address: Address,
-        password: Callable[[], str],
-        *,
-        most: int,
-        answer_s: float,
-        connect_s: float = 5.0,
-        clock: Clock | None = None,
-    ) -> None:
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+
+    @property
+    def connections(self) -> int:
+        """How often it was connected."""
+
+    async def run(self) -> None:
+        """Connect, and again whenever the connection ends, for ever."""
+
+    async def arrived(self) -> None:
+        """Return when there is a connection. It may be gone again by then."""
+
+    async def publish(self, topic: str, payload: bytes, *, traceparent: str = "") -> Answer:
+        """What the service says of the message once it is durable. ConnectionLostError, TooLargeError."""
+
+
+class Publisher:
+    """Publishes over one link, a bounded number at a time. ``run`` is a task of the process."""
+
+    def __init__(self, link: AnsweringLink, *, most: int, answer_s: float, connect_s: float = 5.0) -> None:
         """``most`` messages are on their way at once; an answer is waited for ``answer_s``."""
         self._most = most
         self._answer_s = answer_s
         self._connect_s = connect_s
-        self._link = KeptLink(
-            address, client_id=GATEWAY.client_id, password=password, in_flight=most, logger="gateway",
-            sleep=(clock or SystemClock()).sleep,
-        )  # fmt: skip
+        self._link = link
         #: messages that wait for their answer
         self.waiting = 0
 

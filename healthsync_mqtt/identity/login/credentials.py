@@ -13,7 +13,13 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from healthsync_mqtt.config.private_files import make_private_directory, read_private, unfinished, write_durably
+from healthsync_mqtt.config.private_files import (
+    directory_lock,
+    make_private_directory,
+    read_private,
+    unfinished,
+    write_durably,
+)
 from healthsync_mqtt.errors import ConfigError, Noun, UnknownNameError
 from healthsync_mqtt.topics.grammar import is_id
 
@@ -30,14 +36,24 @@ class CredentialStore:
 
     def ensure(self, client_id: str, epoch: int = 0) -> tuple[str, bool]:
         """The credential of a client id in its holder's ``epoch``, and whether a broker has not been ``told`` of it."""
-        known = self.find(client_id)
-        if known is not None and epoch_of(known) >= epoch:
-            return known, self._untold(client_id).exists()
-        return self.rotate(client_id, epoch), True
+        known = self._good(client_id, epoch)
+        if known is None:
+            make_private_directory(self.directory)
+            with directory_lock(self.directory):  # who else needs it makes no other one at the same time
+                known = self._good(client_id, epoch) or self._made(client_id, epoch)
+        return known, self._untold(client_id).exists()
 
     def rotate(self, client_id: str, epoch: int = 0) -> str:
         """Make a new credential; the old one is void here at once, and at a broker that is told."""
         make_private_directory(self.directory)
+        with directory_lock(self.directory):
+            return self._made(client_id, epoch)
+
+    def _good(self, client_id: str, epoch: int) -> str | None:
+        known = self.find(client_id)
+        return known if known is not None and epoch_of(known) >= epoch else None
+
+    def _made(self, client_id: str, epoch: int) -> str:
         made = secrets.token_urlsafe(_BYTES)
         if epoch:
             made = f"{epoch}{_MARK}{made}"
@@ -45,9 +61,12 @@ class CredentialStore:
         write_durably(self._path(client_id), made.encode())
         return made
 
-    def told(self, client_id: str) -> None:
-        """The broker knows the credential."""
-        self._untold(client_id).unlink(missing_ok=True)
+    def told(self, client_id: str, password: str) -> None:
+        """The broker knows this credential; another one that was made meanwhile it does not."""
+        if self._untold(client_id).exists():
+            with directory_lock(self.directory):
+                if self.find(client_id) == password:
+                    self._untold(client_id).unlink(missing_ok=True)
 
     def names(self) -> list[str]:
         """The client ids that have a credential."""

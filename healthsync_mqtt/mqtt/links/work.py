@@ -1,4 +1,4 @@
-"""The connection that a bridge works on: a refused login is an error that says whose turn it is."""
+"""The connection that a bridge or a gateway works on: a refused login is an error that says whose turn it is."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -29,7 +29,7 @@ async def open_link(
             raise ProtocolRefusedError("the broker does not speak this version of MQTT")
         if login_refused(code):
             raise DeniedError(
-                "the broker refused the bridge's login",
+                f"the broker refused the login of {target.account.client_id}",
                 hint="give it its credential: healthsync broker provision mosquitto, or the broker's access hooks",
             )
         if code:

@@ -40,7 +40,7 @@ PRIVATE = {channel.key for channel in REGISTRY if channel.private}
 PUBLISHES = {
     Role.device: {"user_events", "device_events", "format_messages", "status", "token_request", "changes_request"},
     Role.enroll: {"enroll_request"},
-    Role.gateway: {"device_events", "format_messages"},
+    Role.gateway: {"device_events", "format_messages", "gateway_request"},
     Role.subscriber: {"commands", "homeassistant_status", "changes_request"},
     Role.admin: {"commands"},
     Role.adapter: {"adapter_events", "connection"},
@@ -55,12 +55,13 @@ PUBLISHES = {
         "token_response",
         "enroll_response",
         "changes_response",
+        "gateway_answer",
     },
 }
 SUBSCRIBES = {
     Role.device: {"receipts", "commands", "status", "token_response", "changes_response"},
     Role.enroll: {"enroll_response"},
-    Role.gateway: set(),
+    Role.gateway: {"gateway_answer"},
     Role.subscriber: {
         "canonical",
         "latest",
@@ -82,6 +83,7 @@ SUBSCRIBES = {
         "token_request",
         "enroll_request",
         "changes_request",
+        "gateway_request",
         "homeassistant_status",
         "bridge_status",
         "bridge_rejected",
@@ -92,7 +94,7 @@ BOUND = {
     Role.enroll: {"client"},
     Role.subscriber: {"user", "type", "client"},
     Role.admin: set(),
-    Role.gateway: set(),
+    Role.gateway: {"client"},
     Role.adapter: {"user", "provider"},
     Role.bridge: set(),
 }
@@ -108,7 +110,7 @@ def topic(key: str, **changes: str) -> str:
 @pytest.mark.parametrize(("principal", "key"), list(product(PRINCIPALS, REGISTRY.channels)), ids=str)
 def test_the_matrix_of_roles_and_channels(principal: Principal, key: str) -> None:
     """Each role, each channel, with own ids and with each id in turn replaced by another's."""
-    own = OWN | ({"client": principal.client_id} if key.startswith("changes") else {})
+    own = OWN | ({"client": principal.client_id} if key.startswith(("changes", "gateway")) else {})
     worlds = [own] + [own | {name: OTHERS[name]} for name in REGISTRY[key].template.variables]
     for values in worlds:
         foreign = {

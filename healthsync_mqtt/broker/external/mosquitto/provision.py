@@ -79,7 +79,7 @@ async def provision_mosquitto(
             await control.say(commands[start : start + _A_MESSAGE])
         # What the broker may not have learnt is told again at the next run.
         for client in wanted:
-            store.told(client.client_id)
+            store.told(client.client_id, client.password)
         await connection.goodbye()
     counts: dict[str, int] = {}
     for command in commands:

@@ -7,14 +7,14 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
-from healthsync_mqtt.errors import StoreError, TokenError
+from healthsync_mqtt.errors import StoreError, TokenError, UnavailableError
 from healthsync_mqtt.gateway.bodies.body import read_body
 from healthsync_mqtt.gateway.bodies.problem import HttpError
 from healthsync_mqtt.gateway.document.openapi import answers
@@ -28,6 +28,7 @@ from healthsync_mqtt.identity.login.proof import Proof
 _MOST_BODY: Final = 4_096
 _MOST_AT_ONCE: Final = 8
 """Exchanges at a time: each writes the registry."""
+_HERE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _REFRESH: Final = "refresh_token"
 _UNKNOWN: Final = 401
 
@@ -40,11 +41,43 @@ class EnrolRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A random name that the client made for itself: with it the same may be asked again when the answer was lost."""
 
 
+class BrokerLogin(NamedTuple):
+    """How a device that has enrolled logs in to the external broker, beside what every device gets.
+
+    ``password``: the one of a client id whose holder is of this epoch, for a broker that verifies no tokens; without
+    it the token is the password there. It makes a file, and blocks.
+    """
+
+    host: str
+    port: int
+    tls: bool
+    password: Callable[[str, int], str] | None
+    epoch: Callable[[str, str], int]
+
+    def of(self, granted: GrantedTokens) -> dict[str, Any]:
+        """As JSON. A host of this machine is left out: the device is on another one."""
+        said: dict[str, Any] = {"port": self.port, "tls": self.tls}
+        if self.host not in _HERE:
+            said["host"] = self.host
+        if self.password is not None:
+            said["password"] = self.password(granted.client_id, self.epoch(granted.user_id, granted.device_id))
+        return {"mqtt": said}
+
+
 class EnrolmentDesk:
     """Exchanges codes and refresh tokens, a few at a time."""
 
-    def __init__(self, callers: Callers, exchange: TokenExchange, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        callers: Callers,
+        exchange: TokenExchange,
+        *,
+        broker: BrokerLogin | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``broker``: the external one, where devices log in otherwise than here."""
         self._callers = callers
+        self._broker = broker
         self._exchange = exchange
         self._clock = clock
         self._slots = asyncio.Semaphore(_MOST_AT_ONCE)
@@ -56,6 +89,16 @@ class EnrolmentDesk:
             raise self._callers.refusal()
         handle = login.enrolment
         return await self._write(lambda: self._exchange.enrol(handle, self._clock(), login.principal.client_id))
+
+    async def also(self, granted: GrantedTokens) -> dict[str, Any]:
+        """What else a device gets that has enrolled: its login at the external broker, where there is one."""
+        broker = self._broker
+        if broker is None:
+            return {}
+        try:
+            return await asyncio.to_thread(broker.of, granted)
+        except (StoreError, UnavailableError) as error:
+            raise HttpError(503, "unavailable", str(error), hint=error.hint, retry_after_s=2.0) from None
 
     async def refresh(self, token: str, peer: str) -> GrantedTokens:
         """New credentials for a refresh token, which is used up. HttpError 401."""
@@ -99,13 +142,15 @@ def routes(enrolment_desk: EnrolmentDesk, anybody: Anybody) -> APIRouter:
     async def enroll(request: Request, _: Annotated[None, Depends(anybody)]) -> Response:
         """What `healthsync device enroll` printed, for a token of an hour and a refresh token.
 
-        `client` is a random name of the client's own: with it the same may be asked again for a minute.
+        `client` is a random name of the client's own: with it the same may be asked again for a minute. Beside an
+        external broker `mqtt` says where that is, and the device's `password` there, if it is not the token.
         """
         try:
             asked = msgspec.json.decode(await read_body(request, _MOST_BODY), type=EnrolRequest)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise HttpError(400, "bad_input", "that is no enrolment", hint='send {"code": "K7QF-3M2D-…"}') from None
-        return JSONResponse((await enrolment_desk.enrol(asked, peer_of(request))).as_json())
+        granted = await enrolment_desk.enrol(asked, peer_of(request))
+        return JSONResponse(granted.as_json() | await enrolment_desk.also(granted))
 
     @router.post(
         "/v1/oauth/token",

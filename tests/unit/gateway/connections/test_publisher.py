@@ -9,6 +9,7 @@ import pytest
 from healthsync_mqtt.gateway.connections.publisher import NotTakenError, Publisher, SenderGoneError
 from healthsync_mqtt.mqtt.codec import Decoder, v5
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Property, Puback, Publish
+from healthsync_mqtt.mqtt.links.kept_link import KeptLink
 from healthsync_mqtt.mqtt.links.manners import METHOD
 from healthsync_mqtt.mqtt.links.port import Address, TooLargeError
 from tests.support.patience import until
@@ -54,12 +55,14 @@ async def publishing(*, in_flight: int = 10, answer_s: float = 30.0) -> AsyncIte
     broker = HesitantBroker()
     server = await asyncio.start_server(broker.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    publisher = Publisher(
+    link = KeptLink(
         Address(host="127.0.0.1", port=port),
-        lambda: "a-secret",
-        most=in_flight,
-        answer_s=answer_s,
+        client_id="healthsync-gateway",
+        password=lambda: "a-secret",
+        in_flight=in_flight,
+        logger="gateway",
     )
+    publisher = Publisher(link, most=in_flight, answer_s=answer_s)
     running = asyncio.create_task(publisher.run())
     try:
         yield publisher, broker
