@@ -7,18 +7,23 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from healthsync_mqtt.client import Credentials, DeviceClient
+from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.mqtt.gateway_calls import GatewayCall, encode_call
 from healthsync_mqtt.mqtt.links.port import ClientLogin
 from healthsync_mqtt.mqtt.links.probe import talk
+from tests.support.external_bridge import BridgeProcess
 from tests.support.external_gateway import Beside, beside
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import PATIENCE_S, wait_until
-from tests.support.web import HttpAnswer, basic
+from tests.support.rabbitmq import RabbitMq, installed
+from tests.support.service import run_cli
+from tests.support.web import HttpAnswer, Web, basic
 
 pytestmark = pytest.mark.real_server
 
@@ -111,7 +116,7 @@ def test_who_withdraws_consent_is_heard_by_the_bridge(scene: Beside) -> None:
     scene.cli("user", "add", "carol", "--consent", "all")
     carol = scene.web.as_(scene.cli("device", "add", "carol", "watch")[0]["token"])
     assert carol.post("/v1/events", event("c-1")).json()["stored"] == 1
-    scene.cli("consent", "revoke", "carol", "heart_rate")
+    scene.cli("consent", "withdraw", "carol", "heart_rate")
     refused = carol.post("/v1/events", event("c-2"))
     assert (refused.status, refused.json()["reason"]) == (422, "no_consent"), refused.body
 
@@ -173,6 +178,51 @@ async def test_who_enrols_over_http_gets_its_login_at_the_broker(scene: Beside) 
     async with DeviceClient("localhost", scene.broker.port, credentials=login, ca_file=ca_file) as client:
         results = await client.publish([event("p-2"), event("p-1")], within_s=PATIENCE_S)
     assert (results.stored, results.duplicate) == (1, 1)
+
+
+def test_with_a_port_in_its_settings_the_bridge_keeps_a_gateway_running(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path) as broker:
+        run_cli(broker.data, "user", "add", "alice", "--consent", "all")
+        token = run_cli(broker.data, "device", "add", "alice", "watch")[0]["token"]
+        provision(broker)
+        with BridgeProcess(broker.data, env={"HEALTHSYNC_GATEWAY__PORT": "0"}, by_command=True) as bridge:
+            web = Web(ServiceFile.read(broker.data).http, broker.certificates.ca_cert).as_(token)
+            assert web.post("/v1/events", event("one")).json()["stored"] == 1
+            shown = run_cli(broker.data, "status")[0]
+            assert shown["gateway"]["state"] == "running"
+            assert shown["listeners"]["http"] == web.url
+            assert bridge.end() == 0
+        with pytest.raises(OSError, match="refused"):
+            web.post("/v1/events", event("two"))
+
+
+def test_on_rabbitmq_it_is_the_same_and_a_token_is_the_password(tmp_path: Path) -> None:
+    if not installed():
+        pytest.skip("rabbitmq-server is not installed (Debian: apt install rabbitmq-server)")
+    with beside(RabbitMq(tmp_path), lambda _: None) as scene:
+        batch = {"batch": "b1", "events": [event("a-1"), event("a-2", 9000)]}
+        first, again = (scene.by("alice").post("/v1/events", batch) for _ in range(2))
+        assert (first.status, first.json()["stored"], len(first.json()["rejected"])) == (200, 1, 1), first.body
+        assert (again.json()["stored"], again.json()["duplicate"]) == (0, 1)
+        code = scene.cli("device", "enroll", "bob", "phone")[0]["code"]
+        made = scene.web.post("/v1/enroll", {"code": code}).json()
+        assert "password" not in made["mqtt"]
+        login = ClientLogin(client_id=made["client_id"], username=made["username"], password=made["token"])
+
+        async def let_in() -> bool:
+            async with talk(scene.broker.address) as phone:
+                await phone.login(login, version=4)
+                return phone.code == 0
+
+        wait_until(lambda: asyncio.run(let_in()), "the access hooks hear of the new device")
+        thief = ClientLogin(client_id="healthsync-gateway", username="healthsync-gateway", password=made["token"])
+
+        async def refused() -> int:
+            async with talk(scene.broker.address) as stranger:
+                await stranger.login(thief, version=4)
+                return stranger.code
+
+        assert asyncio.run(refused()) != 0
 
 
 async def test_without_its_bridge_nothing_is_said_to_be_stored_and_a_retry_is_stored_once(hasty: Beside) -> None:

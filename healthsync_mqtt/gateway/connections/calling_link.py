@@ -115,7 +115,7 @@ class CallingLink:
         """One connection until it ends. HealthSyncError."""
         target = self._target(version)
         links: list[Link] = []
-        async with open_link(target, lambda messages: self._heard(links[0], messages)) as link:
+        async with open_link(target, lambda messages: self._heard(links, messages)) as link:
             links.append(link)
             [code] = await link.subscribe((self._answers,))
             if code >= _REFUSED:
@@ -135,10 +135,11 @@ class CallingLink:
                     if not answered.done():
                         answered.set_exception(ConnectionLostError("it ended before the bridge had answered"))
 
-    def _heard(self, link: Link, messages: list[Publish]) -> None:
+    def _heard(self, links: Sequence[Link], messages: list[Publish]) -> None:
         for message in messages:
             if message.qos:
-                link.acknowledge(encode_puback(message.packet_id))
+                for link in links:  # there is one, but of a broker that speaks before it was asked
+                    link.acknowledge(encode_puback(message.packet_id))
             try:
                 call, answer = read_answer(message.payload)
             except InputError as error:

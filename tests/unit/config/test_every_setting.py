@@ -168,6 +168,8 @@ tests/integration/test_metrics_endpoint.py::test_off_unless_asked_for
     metrics.port
 tests/unit/config/test_setting_effects.py::test_the_bridges_own_certificate_is_used_with_its_key
     external.cert_file external.key_file
+tests/integration/test_external_gateway.py::test_who_enrols_over_http_gets_its_login_at_the_broker
+    external.provisioned
 tests/unit/config/test_bridge_settings.py::test_the_broker_hears_the_version_that_is_set
     external.protocol
 tests/integration/test_external_faults.py::test_what_devices_were_told_is_stored_once

@@ -60,6 +60,8 @@ def test_the_shipped_file_declares_the_designed_topics() -> None:
         "enroll_response": "enroll/{client}/response",
         "changes_request": "changes/{client}/request",
         "changes_response": "changes/{client}/response",
+        "gateway_request": "gateway/{client}/request",
+        "gateway_answer": "gateway/{client}/answer",
         "bridge_status": "bridge/{bridge}/status",
         "bridge_rejected": "bridge/{bridge}/rejected",
     }
@@ -68,6 +70,7 @@ def test_the_shipped_file_declares_the_designed_topics() -> None:
         "token_request": "token_response",
         "enroll_request": "enroll_response",
         "changes_request": "changes_response",
+        "gateway_request": "gateway_answer",
     }
     assert {c.key for c in REGISTRY if c.retain} == {
         "status", "connection", "insight", "latest", "homeassistant_config", "homeassistant_status", "bridge_status",

@@ -181,7 +181,7 @@ def test_a_device_may_not_have_the_name_of_a_bridge(tmp_path: Path) -> None:
         roster = registry.roster()
     with pytest.raises(ConflictError):
         principals(roster, ["main"])
-    assert len(principals(roster, ["other"])) == len(canaries(["other"])) + 2
+    assert len(principals(roster, ["other"])) == len(canaries(["other"])) + 3
 
 
 def test_nobody_has_the_name_of_a_canary(tmp_path: Path) -> None:
