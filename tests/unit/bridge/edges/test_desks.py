@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from bridge.edges.desks import OpenRequests
+from bridge.edges.desks import Desks, OpenRequests
 from bridge.edges.external import Origins
 from bridge.edges.requests import TokenRequests
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.exchange import TokenExchange
 from healthsync_mqtt.identity.keys.signing import Keyring
 from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.gateway import GATEWAY
 from healthsync_mqtt.identity.login.proof import Login
 from healthsync_mqtt.identity.login.tokens import TokenIssuer
 from healthsync_mqtt.identity.registry import Registry
@@ -37,6 +38,12 @@ async def test_requests_that_are_not_heard_are_a_few_lines(caplog: pytest.LogCap
     answered.set()
     await open_requests.drain()
     assert 1 <= sum(each.message == "bridge.request_ignored" for each in caplog.records) <= 10
+
+
+def test_a_request_that_nobody_answers_here_is_not_taken() -> None:
+    """A gateway calls bridges of external brokers; at the front door its own acknowledgement says what it asks."""
+    gateway = Login(principal=GATEWAY, expires_at=1e12, jti=None)
+    assert not Desks({}).take(REGISTRY.channels["gateway_request"], gateway, b"", lambda _: None)
 
 
 def test_topics_that_are_none_are_a_few_lines(caplog: pytest.LogCaptureFixture) -> None:
