@@ -47,10 +47,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
+@pytest.fixture
+def hasty(tmp_path: Path) -> Iterator[Beside]:
     """One whose gateway waits a second for an answer, for tests in which none comes."""
-    with beside(Mosquitto(tmp_path_factory.mktemp("hasty")), provision, answer_s=1) as made:
+    with beside(Mosquitto(tmp_path), provision, answer_s=1) as made:
         yield made
 
 
@@ -116,7 +116,7 @@ def test_who_withdraws_consent_is_heard_by_the_bridge(scene: Beside) -> None:
     scene.cli("user", "add", "carol", "--consent", "all")
     carol = scene.web.as_(scene.cli("device", "add", "carol", "watch")[0]["token"])
     assert carol.post("/v1/events", event("c-1")).json()["stored"] == 1
-    scene.cli("consent", "withdraw", "carol", "heart_rate")
+    scene.cli("consent", "withdraw", "carol", "--types", "heart_rate")
     refused = carol.post("/v1/events", event("c-2"))
     assert (refused.status, refused.json()["reason"]) == (422, "no_consent"), refused.body
 

@@ -49,7 +49,7 @@ async def test_a_call_is_stored_as_the_devices_own_and_answered_when_it_is_durab
     assert json.loads(answer.get("rejection") or "")["code"] == "out_of_range"
     assert link.acknowledged == encode_pubacks([1])
     [row] = bench.log.reader().read(0, 10)
-    assert (row.id, row.user_id, row.device_id) == ("a", "alice", "watch")
+    assert (row.id, row.user, row.device) == ("a", "alice", "watch")
 
 
 async def test_when_all_are_refused_the_answer_says_so(bench: Bench) -> None:
@@ -154,7 +154,7 @@ async def test_a_message_in_a_format_of_others_is_read_in_that_format(bench: Ben
     await bench.pipeline.drain()
     assert answered(link)["m-1"].get("stored") == "1"
     [row] = bench.log.reader().read(0, 10)
-    assert (row.type, row.device_id) == ("blood_glucose", "pump")
+    assert (row.type, row.device) == ("glucose", "pump")
 
 
 async def test_an_answer_that_cannot_be_sent_keeps_nothing_from_being_acknowledged(bench: Bench) -> None:
