@@ -13,7 +13,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Final, NamedTuple, NoReturn
 
-from bridge.edges.gateway_calls import REQUEST, Caller, CallReader, CallSource
+from bridge.edges.gateway_calls import REQUEST, CallMark, CallReader, CallSource
 from bridge.pipeline import Pipeline
 from bridge.stages.authorise import origin_of
 from healthsync_mqtt.broker.external.canary_world import is_canary
@@ -44,7 +44,7 @@ _FOREIGN: Final = Origin("", None, None, "foreign")
 class Called(NamedTuple):
     """What a gateway brought: for whom it waits, whose it is, and what its device sent."""
 
-    caller: Caller
+    caller: CallMark
     origin: Origin
     payload: bytes
     form: str

@@ -28,7 +28,7 @@ ANSWER: Final = "gateway_answer"
 _LINES: Final = 5
 
 
-class Caller(NamedTuple):
+class CallMark(NamedTuple):
     """Who waits for an answer, and to which call."""
 
     client: str
@@ -42,7 +42,7 @@ class CallReader:
         self._registry = registry
         self._notices = Notices()
 
-    def read(self, message: Publish) -> tuple[Caller, GatewayCall] | None:
+    def read(self, message: Publish) -> tuple[CallMark, GatewayCall] | None:
         """The call in a message; None when it is on another topic, or nothing that a gateway may ask."""
         parsed = self._registry.parse(message.topic.decode("utf-8", "replace"))
         if parsed is None or parsed[0].key != REQUEST or message.retain:
@@ -59,7 +59,7 @@ class CallReader:
         if meant is None or not meant[0].ingest or Role.gateway not in meant[0].roles_publish:
             self._warn("bridge.gateway_call_refused", fix="let the role gateway publish there: healthsync topic list")
             return None
-        return Caller(client, call.call), call
+        return CallMark(client, call.call), call
 
     def _warn(self, event: str, fix: str | None) -> None:
         left_out = self._notices.due(event, time.monotonic(), _LINES)
@@ -75,9 +75,9 @@ class CallSource:
         self._source = source
         self._registry = registry
         self._send = send
-        self._callers: dict[int, Caller] = {}
+        self._callers: dict[int, CallMark] = {}
 
-    def note(self, token: int, caller: Caller) -> None:
+    def note(self, token: int, caller: CallMark) -> None:
         """The delivery with this token is a call."""
         self._callers[token] = caller
 

@@ -22,13 +22,13 @@ CALL_BYTES: Final = 1_024
 _MARK = Annotated[str, msgspec.Meta(pattern=f"^[A-Za-z0-9_-]{{1,{ID_MAX}}}$")]
 
 
-class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class _CallHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     call: _MARK
     topic: Annotated[str, msgspec.Meta(max_length=TOPIC_MAX_BYTES)]
     traceparent: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
-class _Body(msgspec.Struct, frozen=True, omit_defaults=True):
+class _AnswerBody(msgspec.Struct, frozen=True, omit_defaults=True):
     call: _MARK
     code: int = 0
     why: str = ""
@@ -52,13 +52,13 @@ class CallAnswer(NamedTuple):
 
 
 _encode = msgspec.json.Encoder().encode
-_head = msgspec.json.Decoder(_Head).decode
-_body = msgspec.json.Decoder(_Body).decode
+_head = msgspec.json.Decoder(_CallHead).decode
+_body = msgspec.json.Decoder(_AnswerBody).decode
 
 
 def encode_call(call: GatewayCall) -> bytes:
     """The call as a payload."""
-    return _encode(_Head(call.call, call.topic, call.traceparent)) + b"\n" + call.payload
+    return _encode(_CallHead(call.call, call.topic, call.traceparent)) + b"\n" + call.payload
 
 
 def read_call(data: bytes) -> GatewayCall:
@@ -73,7 +73,7 @@ def read_call(data: bytes) -> GatewayCall:
 
 def encode_answer(call: str, said: Said) -> bytes:
     """What became of the events of a call, as a payload."""
-    return _encode(_Body(call, int(said.reason), said.string, said.about))
+    return _encode(_AnswerBody(call, int(said.reason), said.string, said.about))
 
 
 def read_answer(data: bytes) -> CallAnswer:
