@@ -239,7 +239,6 @@ class LinkSource:
     def release(self, link: BrokerLink) -> None:
         """From now on deliveries go to the pipeline, those held back first."""
         self._link = link
-        self._calls = CallSource(self, self._origins.registry, link.send)
         if self._held:
             link.pause()  # what else comes waits at the broker
         self._hand_on()
@@ -380,7 +379,9 @@ class LinkSource:
 
     def _call(self, packet_id: int, called: Called) -> Delivery:
         """A gateway's call as a delivery: its source has the answer to it."""
-        assert self._calls is not None
+        if self._calls is None:
+            assert self._link is not None
+            self._calls = CallSource(self, self._origins.registry, self._link.send)
         caller, origin, payload, form, traceparent = called
         self._calls.note(packet_id, caller)
         return Delivery(self._calls, packet_id, origin, payload, told=True, form=form, traceparent=traceparent)

@@ -117,13 +117,13 @@ def test_a_password_is_void_in_a_later_epoch_and_another_one_is_made(tmp_path) -
     store = CredentialStore(tmp_path / "credentials")
     first, fresh = store.ensure("alice-watch")
     assert (epoch_of(first), fresh) == (0, True)
-    store.told("alice-watch")
+    store.told("alice-watch", first)
     assert store.ensure("alice-watch") == (first, False)
     second, fresh = store.ensure("alice-watch", 3)
     assert second != first
     assert (epoch_of(second), fresh) == (3, True)
     assert store.ensure("alice-watch", 3) == (second, True)  # no broker was told
-    store.told("alice-watch")
+    store.told("alice-watch", second)
     assert store.ensure("alice-watch", 3) == (second, False)
     assert store.rotate("alice-watch", 3) != second
     assert store.names() == ["alice-watch"]
