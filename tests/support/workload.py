@@ -6,18 +6,22 @@ from healthsync_mqtt.mqtt.codec import encode_publish, v5
 from healthsync_mqtt.mqtt.codec.packets import Publish
 
 EVENT = (
-    '{"id":"%s-%012x","type":"heart_rate","start_time":"2025-11-%02dT%02d:%02d:%02d.%03dZ","value":{"bpm":%d},'
+    '{"id":"%s","type":"heart_rate","start_time":"2025-11-%02dT%02d:%02d:%02d.%03dZ","value":{"bpm":%d},'
     '"device":{"platform":"watchos","model":"Watch7"},"utc_offset":3600,"source":{"provider":"healthkit"}}'
 )
 ID_MODULUS = 0xFFFF
+
+
+def event_id(run: str, number: int) -> str:
+    """The id of event ``number`` of a run."""
+    return f"{run}-{number:012x}"
 
 
 def event(run: str, number: int) -> str:
     """Event ``number`` of a run: about 200 bytes, the same size for every number; ``run`` is up to 6 characters."""
     second = number // 5
     return EVENT % (
-        run,
-        number,
+        event_id(run, number),
         1 + second // 86400 % 20,
         second // 3600 % 24,
         second // 60 % 60,

@@ -12,12 +12,13 @@ from typer.testing import CliRunner
 
 from healthsync_mqtt.cli.main import app
 from healthsync_mqtt.storage.opening import codec_of
-from tests.support.bench.load import begin, fill, finish, flood_for, stored_events
+from tests.support.bench.load import EVENTS_AT_ONCE, begin, fill, finish, flood_for, stored_events
 from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, progress
 from tests.support.identities import logins
 from tests.support.service import Service
 from tests.support.wire import Login
+from tests.support.workload import event_id
 
 _EVENTS, _EVENTS_IN_FULL = 1_000_000, 20_000_000
 _OF_ONE_USER = (
@@ -32,6 +33,9 @@ _OF_ONE_USER = (
     "events list --device d0 --limit 50",
     "events stats --user u1",
     "events stats --user u1 --by type,day",
+    "events history {first} --user u1",
+    "events tail --user u1 --count 1",
+    "events export --user u1 --format jsonl --app no.such.app",
 )
 _OF_ALL = (
     "events stats",
@@ -56,6 +60,7 @@ def explorer(setting: Setting) -> list[Result]:
     ask("user add u1 --consent all")
     ask("device add u1 nothing")
     fill(data / "events.db", events, codec=codec_of(data))
+    first = event_id("fill", EVENTS_AT_ONCE)  # the second user has the second batch
     results = []
     for what, lines in (
         ("of one user, or the last ones", _OF_ONE_USER),
@@ -63,7 +68,7 @@ def explorer(setting: Setting) -> list[Result]:
     ):
         taken = []
         for line in lines:
-            taken.append(ask(line))
+            taken.append(ask(line.format(first=first)))
             progress("    {:.2f} s, {:.2f} s of CPU: {}".format(*taken[-1], line))
         slowest = max(taken)
         progress(f"  {what}: {slowest[0]:.2f} s")
