@@ -47,6 +47,8 @@ def test_every_recording_is_of_one_kind_and_is_read_or_refused_with_its_place(sh
         "withings": "withings",
     }  # fmt: skip
     counts = json.loads(Path(__file__).with_name("recordings.json").read_text())
+    there = {path.relative_to(shared_data).as_posix() for path in shared_data.rglob("*") if path.is_file()}
+    assert set(counts) == {name for name in there if not name.startswith("influx/")}  # those are answers of servers
     seen = 0
     for name in counts:
         path = shared_data / name
