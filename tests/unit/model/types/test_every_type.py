@@ -1,6 +1,7 @@
 """Every type of the catalogue: what it takes, what at its bounds, what it refuses; and nothing is lost on the way."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -16,11 +17,12 @@ from healthsync_mqtt.model.event_schema import example_event
 from healthsync_mqtt.model.event_type import Sensitivity, TimeKind
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.record import Record, canonical_dict
+from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.sinks.influx.mapping import Mapper
 from healthsync_mqtt.storage.memory import MemoryEventLog, MemoryLogReader
 from healthsync_mqtt.storage.port import Item
 from tests.support.line_protocol import parse
-from tests.support.type_values import event_of, numbers, values
+from tests.support.type_values import Bounded, event_of, numbers, values
 
 NOW_US = 1_795_420_800_000_000
 ORIGIN = Origin("alice", "watch", None, "users/alice/devices/watch/events")
@@ -69,17 +71,81 @@ def test_its_example_is_taken_and_charted(of: EventType) -> None:
     assert {point.measurement for point in points} <= {of.name, *of.spread.parts}
 
 
+#: Of two numbers beside each other the first is not above the second.
+IN_ORDER = (("diastolic", "systolic"), ("low", "high"))
+
+
+def bounded(of: EventType) -> Iterator[tuple[dict[str, Any], Bounded]]:
+    """Each number of each shape that is worth trying, and a value of the shape to put it in."""
+    for mark, form in of.forms.items():
+        usual = dict(of.example) if mark in of.example else {}
+        for number in numbers(form.type):
+            # What may be said beside an amount in another unit is the same as beside one in its own.
+            if mark in {*usual, number.path[0]}:
+                yield usual, number
+
+
+def with_room(usual: dict[str, Any], number: Bounded) -> dict[str, Any]:
+    """The value in which this number may be at its bounds: another one that it must not pass is out of its way."""
+    beside = {each.path: each for each in numbers(number.described)}
+    for less, more in IN_ORDER:
+        if number.path[-1] == less:
+            other = beside[*number.path[:-1], more]
+            usual = other.put(usual, other.high)
+        elif number.path[-1] == more:
+            other = beside[*number.path[:-1], less]
+            usual = other.put(usual, other.low)
+    return usual
+
+
+def event_at(of: EventType, value: dict[str, Any], number: Bounded) -> dict[str, Any]:
+    """An example with this value; long ago where it has seconds that may be long after its start."""
+    if not number.seconds:
+        return example(of, value)
+    start_us = NOW_US - 10 * 86_400_000_000
+    end = {} if of.max_span_us is None else {"end_time": iso(start_us + of.max_span_us)}
+    return example(of, value) | {"start_time": iso(start_us)} | end
+
+
 @every_type
 def test_numbers_are_taken_up_to_their_bounds_and_refused_beyond(of: EventType) -> None:
-    for mark, form in of.forms.items():
-        for (field,), low, high in numbers(form.type):
-            usual = dict(of.example) if mark in of.example else {}
-            if mark not in {*usual, field}:
-                continue  # what may be said beside an amount in another unit is the same as beside one in its own
-            for bound, outside in ((low, low - 1), (high, high + 1)):
-                if (of.name, field) not in {("blood_pressure", "systolic"), ("blood_pressure", "diastolic")}:
-                    assert read(example(of, usual | {field: bound})).rejections == [], (field, bound)
-                assert refusal(example(of, usual | {field: outside})) == ("out_of_range", f"value.{field}")
+    for usual, number in bounded(of):
+        room = with_room(usual, number)
+        highest = number.high
+        if number.seconds and of.max_span_us is not None:
+            highest = min(highest, of.max_span_us / 1_000_000)  # no longer than the session itself may be
+        for bound, outside in ((number.low, number.low - 1), (highest, number.high + 1)):
+            for said in {repr(bound): bound, repr(int(bound)): int(bound) if bound == int(bound) else bound}.values():
+                taken = read(event_at(of, number.put(room, said), number))
+                assert (len(taken.events), taken.rejections) == (1, []), (number.place, said)
+            refused = refusal(event_at(of, number.put(room, outside), number))
+            assert refused == ("out_of_range", f"value.{number.place}")
+
+
+@every_type
+def test_every_number_that_the_catalogue_names_is_tried_at_its_bounds(of: EventType) -> None:
+    """A row has no names: there its bounds tell which number it is."""
+    named, in_rows = set(), set()
+    for _, number in bounded(of):
+        last = next(step for step in reversed(number.path) if isinstance(step, str))
+        in_row = len(number.path) > 2 and isinstance(number.path[-1], int) and isinstance(number.path[-2], int)
+        if in_row:
+            in_rows.add((number.low, number.high))
+        else:
+            named.add((last, number.low, number.high))
+    for each in of.quantities:
+        assert (each.field, each.low, each.high) in named or (each.low, each.high) in in_rows, each.field
+
+
+def test_numbers_are_found_wherever_they_are() -> None:
+    """In lists of numbers, rows, and parts of sessions."""
+    found = {(name, number.place) for name, of in CATALOGUE.items() for _, number in bounded(of)}
+    assert found >= {
+        ("ecg", "microvolts[0]"), ("workout_route", "places[0][1]"), ("workout_route", "places[0][3]"),
+        ("food", "items[0].grams"), ("food", "items[0].iron_mg"), ("workout", "laps[0].distance_m"),
+        ("workout", "splits[0].steps"), ("workout", "zones[0].seconds"), ("heart_rate", "samples[0][0]"),
+        ("heart_rate", "samples[0][1]"), ("sleep", "scores[0].points"), ("blood_pressure", "systolic"),
+    }  # fmt: skip
 
 
 @every_type
