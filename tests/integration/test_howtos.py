@@ -573,6 +573,8 @@ def test_the_page_of_an_app(begin: Begin, clinic: Service, app: str) -> None:
     walk.go(2)
     (shown,) = clinic.cli("app", "show", "alice", app)
     assert (shown["last_stored_at"] is not None, shown["last_refusal"]) == (True, None)
+    assert shown["last_seen_at"] is not None
+    assert shown["last_seen_at"] >= shown["created_at"]
     assert f"`{shown['topics'][0]}`" in (ROOT / file).read_text()
     walk.done()
 
