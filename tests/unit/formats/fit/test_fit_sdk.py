@@ -1,5 +1,8 @@
 """Every recording, and what Garmin's own reader makes of it: the same messages, times and numbers."""
 
+import csv
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from healthsync_mqtt.formats.fit.counters import DayBook
 from healthsync_mqtt.formats.fit.file_events import read_items
 from healthsync_mqtt.formats.fit.wire import FitMessage, frames
 from healthsync_mqtt.formats.port import AppMessage, Made
+from healthsync_mqtt.model.times import iso
 
 pytestmark = pytest.mark.shared_data
 NAMES = (
@@ -83,12 +87,31 @@ def test_the_events_say_what_garmins_reader_says(shared_data: Path, name: str) -
         assert sum(each["value"]["steps"] for each in events if each["type"] == "steps") == sum(counted.values())
 
 
+def test_every_recording_of_the_folder_is_compared(shared_data: Path) -> None:
+    assert sorted(NAMES) == sorted(path.stem for path in (shared_data / "fit").glob("*.fit"))
+
+
 def test_a_bike_computers_records_are_those_of_its_decoded_table(shared_data: Path) -> None:
-    lines = (shared_data / "fit/garmin-edge-500-activity-records.csv").read_text().splitlines()
-    columns = [each.strip() for each in lines[0].split(",")]
-    place = next(number for number, column in enumerate(columns) if "heart_rate" in column)
-    rates = [line.split(",")[place].strip() for line in lines[1:] if line.strip()]
+    """Heart rates at their times; and the way between two times, of which a second that is there twice is one."""
+    with (shared_data / "fit/garmin-edge-500-activity-records.csv").open(newline="") as table:
+        rows = [{**row, "at": pacific(row["timestamp"])} for row in csv.DictReader(table)]
     _, events = ours(shared_data / "fit/garmin-edge-500-activity.fit")
-    assert [str(each["value"]["bpm"]) for each in events if each["type"] == "heart_rate"] == [
-        each for each in rates if each and each != "None"
+    rates = [(each["start_time"], each["value"]["bpm"]) for each in events if each["type"] == "heart_rate"]
+    assert rates == [(row["at"], int(row["heart_rate"])) for row in rows]
+    meters: dict[str, float] = {}
+    for row in rows:
+        meters.setdefault(row["at"], float(row["distance"]))
+    assert (len(rows), len(meters)) == (10_686, 10_671)
+    ways = [
+        (each["start_time"], each["end_time"], each["value"]["meters"]) for each in events if each["type"] == "distance"
     ]
+    assert ways == [
+        (before, after, pytest.approx(meters[after] - meters[before], abs=0.005)) for before, after in pairwise(meters)
+    ]
+    assert sum(way for *_, way in ways) == pytest.approx(92_622.34, abs=0.01)
+
+
+def pacific(text: str) -> str:
+    """``Sun Sep 25 06:00:22 PDT 2011`` as events say it."""
+    at = datetime.strptime(text.replace(" PDT ", " -0700 "), "%a %b %d %H:%M:%S %z %Y")
+    return iso(round(at.timestamp()) * 1_000_000)
