@@ -5,9 +5,10 @@ import os
 import random
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -15,17 +16,19 @@ from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.testing.apple_export import AppleExport
 from tests.support import child
 from tests.support.archives import own_events, own_lines
-from tests.support.fit_files import day_of_steps
+from tests.support.fit_files import BEGIN, day_of_steps, file_id, fit_file, record, session
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.service import HEALTHSYNC, Service
 
 KILLS = 20
+RATE = 2000
+"""Events a second of an import that is to be killed: no machine is through with it before."""
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with Service(tmp_path_factory.mktemp("imports") / "data") as running:
-        for user in ("alice", "bob", "carol", "dave", "erin"):
+        for user in ("alice", "bob", "carol", "dave", "erin", "gina", "hugo"):
             running.cli("user", "add", user, "--consent", "all")
         yield running
 
@@ -48,6 +51,11 @@ def stored(service: Service, user: str) -> list[dict[str, Any]]:
     kept = ("id", "type", "start_time", "end_time", "value", "version", "op", "utc_offset")
     events = service.cli("events", "list", "--user", user, "--history")
     return sorted(({key: each.get(key) for key in kept} for each in events), key=lambda each: each["id"])
+
+
+def told_alike(service: Service, user: str, *, ids: bool) -> Counter[str]:
+    """What is stored of a user; without the ids where a format makes them, which have the user in them."""
+    return Counter(json.dumps(each if ids else {**each, "id": None}) for each in stored(service, user))
 
 
 def head(service: Service) -> int:
@@ -121,31 +129,86 @@ def left_of_marks(folder: Path) -> list[Path]:
     return [each for each in folder.iterdir() if not each.name.startswith("device-")]
 
 
-def test_killed_at_any_moment_and_resumed_it_ends_as_one_that_ran_through(service: Service, tmp_path: Path) -> None:
+class Archive(NamedTuple):
+    """What is imported by one command, and its steps: how often that is killed, who has it whole and who in pieces."""
+
+    make: Callable[[Path], list[Path]]
+    steps: int
+    kills: int
+    stride: int
+    whole: str
+    pieces: str
+
+
+def lines(place: Path) -> list[Path]:
+    """12,000 events in one file."""
+    return [own_lines(place / "events.jsonl", 12_000)]
+
+
+def watch_folders(place: Path) -> list[Path]:
+    """Days of a watch up to noon; and their afternoons, which only who remembers the mornings can tell, with runs."""
+    found = [place / "morning", place / "afternoon"]
+    for folder, quarters in zip(found, (range(1, 48), range(48, 93)), strict=True):
+        folder.mkdir()
+        for day in range(DAYS):
+            begin = (BEGIN // 86_400 + day) * 86_400
+            readings = [(quarter / 4, 7 * quarter * (day + 1)) for quarter in quarters]
+            (folder / f"day-{day}.fit").write_bytes(day_of_steps(*readings, begin=begin))
+    for day in range(DAYS):
+        begin = BEGIN + day * 86_400
+        run = [record(begin + second, bpm=100 + second % 60, meters=second * 2.5) for second in range(120)]
+        (found[1] / f"run-{day}.fit").write_bytes(
+            fit_file(*run, session(begin, begin + 120, meters=297.5), first=file_id(created=begin))
+        )
+    return found
+
+
+DAYS = 12
+ARCHIVES = (
+    pytest.param(Archive(lines, 0, KILLS, 400, "carol", "dave"), id="lines"),
+    pytest.param(
+        Archive(watch_folders, 7 * 92 * sum(range(1, DAYS + 1)), 8, 300, "gina", "hugo"), id="a folder of a watch"
+    ),
+)
+
+
+@pytest.mark.parametrize("archive", ARCHIVES)
+def test_killed_at_any_moment_and_resumed_it_ends_as_one_that_ran_through(
+    service: Service, tmp_path: Path, archive: Archive
+) -> None:
     """The same command again and again, killed when it has said some more; at last it runs through."""
-    file = own_lines(tmp_path / "events.jsonl", 12_000)
+    files = [str(each) for each in archive.make(tmp_path)]
     chance = random.Random(14)
-    through = ("--user", "carol", "--device", "phone")
-    code, told, _ = run(service, str(file), *through)
-    assert (code, told["stored"]) == (0, 12_000)
+    code, through, _ = run(service, *files, "--user", archive.whole, "--device", "phone")
+    assert (code, through["rejected"], through["left_out"]) == (0, 0, {})
+    assert through["stored"] + through["duplicate"] == through["events"]
     marks = service.data / "imports"
     assert left_of_marks(marks) == []
-    resumed = 0
-    for _ in range(KILLS):
-        until = head(service) + chance.randrange(600)
-        with start(service, str(file), "--user", "dave", "--device", "phone") as process:
+    pieces = ("--user", archive.pieces, "--device", "phone")
+    resumed = killed = 0
+    for _ in range(archive.kills):
+        until = head(service) + chance.randrange(archive.stride)
+        with start(service, *files, *pieces, "--rate", str(RATE)) as process:
 
             def moved(process: "subprocess.Popen[str]" = process, until: int = until) -> bool:
                 return process.poll() is not None or head(service) >= until
 
             wait_until(moved, "the import to go on")
+            killed += process.poll() is None
             process.send_signal(signal.SIGKILL)
         resumed += any(marks.glob("mark-*.json"))
     assert resumed
-    code, told, _ = run(service, str(file), "--user", "dave", "--device", "phone")
-    assert (code, told["events"], told["rejected"]) == (0, 12_000, 0)
-    assert told["stored"] + told["duplicate"] == 12_000
-    assert stored(service, "dave") == stored(service, "carol")
+    assert killed > archive.kills * 3 / 4, "they were at work when they were killed"
+    code, told, _ = run(service, *files, *pieces)
+    assert (code, told["rejected"]) == (0, 0)
+    # Who remembers an afternoon, and reads the morning again, tells the quarter between the two a second time.
+    assert told["events"] == through["events"] or (archive.steps and told["events"] > through["events"])
+    assert told["stored"] + told["duplicate"] == told["events"]
+    whole, found = (told_alike(service, user, ids=not archive.steps) for user in (archive.whole, archive.pieces))
+    assert found == whole
+    assert sum(whole.values()) == through["stored"] > 3_000
+    walked = [each["value"]["steps"] for each in stored(service, archive.pieces) if each["type"] == "steps"]
+    assert sum(walked) == archive.steps
     assert left_of_marks(marks) == []
 
 
