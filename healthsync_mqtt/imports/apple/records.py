@@ -125,10 +125,9 @@ class AppleRecords:
                     found.setdefault(ours, _clean(said[theirs].strip()))
             if "Watch" in text:
                 found["platform"] = "watchos"
-            if len(self._devices) > 10_000:
-                self._devices.clear()
-            self._devices[text] = found
-        self._devices[whole] = found
+        if len(self._devices) > 10_000:  # there may be an address for each record
+            self._devices.clear()
+        self._devices[text] = self._devices[whole] = found
         return found
 
     def _described(self, event: Event, type_: str, parts: Parts) -> None:

@@ -316,6 +316,21 @@ def test_memory_does_not_grow_with_the_export(tmp_path: Path) -> None:
     assert high < 1.25 * low + (1 << 20), f"{low:,} bytes at 60 hours, {high:,} at 240"
 
 
+def test_devices_that_are_each_at_another_address_take_no_more_memory_the_more_there_are(tmp_path: Path) -> None:
+    """``<<HKDevice: 0x283…>, name:Apple Watch, …>``: the address is another one for each object of the phone's."""
+
+    def export(count: int) -> Path:
+        records = (
+            quantity("BodyMass", 70, "kg", device=f"&lt;&lt;HKDevice: {each:#x}&gt;, name:Apple Watch, model:Watch&gt;")
+            for each in range(count)
+        )
+        return document(tmp_path / f"{count}.xml", *records)
+
+    (few, low), (many, high) = (peak_of_reading(export(count)) for count in (12_000, 36_000))
+    assert (few, many) == (12_000, 36_000)
+    assert high < 1.25 * low + (1 << 20), f"{low:,} bytes for {few:,} addresses, {high:,} for {many:,}"
+
+
 @pytest.mark.parametrize("before", range(0, 14, 1))
 def test_a_reference_that_lies_over_two_pieces_is_taken_out_too(tmp_path: Path, before: int) -> None:
     head = '<?xml version="1.0" encoding="UTF-8"?>\n<HealthData locale="de_DE">\n'
