@@ -27,7 +27,7 @@ def line(found: Found) -> str:
     revoked = "" if found.revoked_s is None else f", revoked in {found.revoked_s:.2f} s"
     kind = found.kind if len(found.kind) <= 40 else f"{found.kind.count('+') + 1} kinds mixed"
     return (
-        f"{kind:40} x{found.connections:<3} PUBACK p99 {found.cpu_p99_ms:6.1f} ms of work, "
+        f"{kind:40} x{found.connections:<3} PUBACK p99 of {found.waits:4} {found.cpu_p99_ms:6.1f} ms of work, "
         f"{found.wall_p99_ms:7.1f} ms; memory {found.grown_mb:+.0f} MB, disk {found.disk_mb:+.0f} MB{revoked}"
     )
 

@@ -128,8 +128,8 @@ def flood(
         kind="+".join(kinds),
         connections=len(attackers),
         waits=len(cpu),
-        cpu_p99_ms=_p99(cpu) * 1000,
-        wall_p99_ms=_p99(wall) * 1000,
+        cpu_p99_ms=p99(cpu) * 1000,
+        wall_p99_ms=p99(wall) * 1000,
         grown_mb=grown,
         disk_mb=disk,
         revoked_s=revoked[0],
@@ -172,5 +172,6 @@ def established(service: Service) -> set[Address]:
     return found
 
 
-def _p99(values: list[float]) -> float:
-    return sorted(values)[max(0, int(len(values) * 0.99) - 1)]
+def p99(values: list[float]) -> float:
+    """The least value that at least 99 in a hundred do not exceed: of fewer than 100 values, the largest."""
+    return sorted(values)[math.ceil(len(values) * 0.99) - 1]
