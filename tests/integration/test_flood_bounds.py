@@ -1,8 +1,11 @@
 """What the flood suite makes of what it measured: the rank of a p99, and which figures it refuses."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.support.floods.run import p99
+from tests.support.floods.bounds import broken, harmed
+from tests.support.floods.run import Found, p99
 
 
 @pytest.mark.parametrize(
@@ -11,3 +14,20 @@ from tests.support.floods.run import p99
 )
 def test_one_in_a_hundred_may_be_larger_and_no_more(count: int, large: int, wanted: float) -> None:
     assert p99([9.0] * large + [1.0] * (count - large)) == wanted
+
+
+QUIET = Found(
+    kind="pingreq", connections=1, waits=100, cpu_p99_ms=1.0, wall_p99_ms=2.0, grown_mb=0.0, disk_mb=0.0,
+    revoked_s=0.1, revoked_cpu_s=0.1,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "within", "beyond"),
+    [("cpu_p99_ms", 49.0, 51.0), ("wall_p99_ms", 249.0, 251.0), ("revoked_s", 0.9, 1.1)],
+)
+def test_times_are_judged_by_the_hour_and_not_in_ci(name: str, within: float, beyond: float) -> None:
+    assert list(broken(replace(QUIET, **{name: within}))) == []
+    slow = replace(QUIET, **{name: beyond})
+    assert len(list(broken(slow))) == 1
+    assert list(harmed(slow)) == []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tests.support.floods.run import Found
 
 CPU_P99_MS = 50.0
-WALL_P99_MS = 250.0  # printed; no verdict
+WALL_P99_MS = 250.0
 REVOKED_S = 1.0
 GROWN_MB = 200.0
 DISK_MB = 400.0
@@ -28,5 +28,7 @@ def broken(found: Found) -> Iterator[str]:
     yield from harmed(found)
     if found.cpu_p99_ms > CPU_P99_MS:
         yield f"a bystander's PUBACK waited for {found.cpu_p99_ms:.0f} ms of work, the bound is {CPU_P99_MS:.0f} ms"
+    if found.wall_p99_ms > WALL_P99_MS:
+        yield f"a bystander's PUBACK took {found.wall_p99_ms:.0f} ms, the bound is {WALL_P99_MS:.0f} ms"
     if found.revoked_s is not None and REVOKED_S < found.revoked_s < math.inf:
         yield f"a revocation took {found.revoked_s:.1f} s, the bound is {REVOKED_S:.0f} s"
