@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.floods.__main__ import again, parser, rounds_of
 from tests.support.floods.bounds import broken, harmed
 from tests.support.floods.run import Found, p99
 
@@ -31,3 +32,15 @@ def test_times_are_judged_by_the_hour_and_not_in_ci(name: str, within: float, be
     slow = replace(QUIET, **{name: beyond})
     assert len(list(broken(slow))) == 1
     assert list(harmed(slow)) == []
+
+
+@pytest.mark.parametrize("kind", ["pingreq", "pingreq+puback"])
+def test_what_a_broken_row_says_to_type_is_the_same_flood(kind: str) -> None:
+    typed = again(replace(QUIET, kind=kind, connections=50), seconds=2.5, profile="strict").split()
+    asked = parser().parse_args(typed[1:])
+    assert rounds_of(asked.only, together=asked.together) == [tuple(kind.split("+"))]
+    assert (asked.connections, asked.seconds, asked.profile) == ([50], 2.5, "strict")
+
+
+def test_without_together_they_are_floods_of_their_own() -> None:
+    assert rounds_of(["pingreq", "puback"], together=False) == [("pingreq",), ("puback",)]

@@ -32,20 +32,41 @@ def line(found: Found) -> str:
     )
 
 
-def main() -> int:
+def again(found: Found, *, seconds: float, profile: str) -> str:
+    """What to type for the same flood alone."""
+    kinds = found.kind.split("+")
+    words = [f"--only {kind}" for kind in kinds] + ["--together"] * (len(kinds) > 1)
+    words += [f"--connections {found.connections}", f"--seconds {seconds:g}", f"--profile {profile}"]
+    return f"scripts/floods {' '.join(words)}"
+
+
+def rounds_of(only: list[str] | None, *, together: bool) -> list[tuple[str, ...]]:
+    """What is flooded with at once, one after the other, before any pairs."""
+    names = [kind.name for kind in KINDS if not only or kind.name in only]
+    if together:
+        return [tuple(names)]
+    alone = [(name,) for name in names]
+    return alone if only else [*alone, tuple(kind.name for kind in KINDS if kind.login), tuple(names)]
+
+
+def parser() -> argparse.ArgumentParser:
+    """What may be asked for."""
     parser = argparse.ArgumentParser(prog="scripts/floods", description="Every kind of flood beside a bystander.")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of each flood (default 3)")
     parser.add_argument("--hours", type=float, default=0.0, help="so long: all of them, then pairs in a random order")
     parser.add_argument("--seed", type=int, default=1, help="of that order (default 1)")
     parser.add_argument("--only", choices=sorted(kind.name for kind in KINDS), action="append", help="only these")
+    parser.add_argument("--together", action="store_true", help="those of --only at once, not one after the other")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 50], help="attackers at once (default 1 50)")
     parser.add_argument(
         "--profile", choices=sorted(PROFILES), default="default", help="the limits (docs/howto/limits.md)"
     )
-    asked = parser.parse_args()
-    rounds: list[tuple[str, ...]] = [(kind.name,) for kind in KINDS if not asked.only or kind.name in asked.only]
-    if not asked.only:
-        rounds += [tuple(kind.name for kind in KINDS if kind.login), tuple(kind.name for kind in KINDS)]
+    return parser
+
+
+def main() -> int:
+    asked = parser().parse_args()
+    rounds = rounds_of(asked.only, together=asked.together)
     until = math.inf
     if asked.hours:
         pairs = list(combinations([kind.name for kind in KINDS], 2))
@@ -69,9 +90,12 @@ def main() -> int:
                     made = logins(data, users=1, devices=count, named=f"x{count}-{number}-")
                     found = flood(service, kinds, bystander, tuple(made), seconds=asked.seconds, pause_s=pause_s)
                     say(line(found))
-                    for reason in broken(found):
-                        failed += 1
+                    reasons = list(broken(found))
+                    failed += len(reasons)
+                    for reason in reasons:
                         say(f"  BROKEN: {reason}")
+                    if reasons:
+                        say(f"  again: {again(found, seconds=asked.seconds, profile=asked.profile)}")
     say(f"{failed} broken")
     return 1 if failed else 0
 
