@@ -61,6 +61,16 @@ def test_the_strict_profile_holds_too(strictly: tuple[Service, list[Login]], kin
     goes_on(strictly, (kind,), 10, pause_s=0.1)
 
 
+def test_a_bystander_goes_on_beside_ten_users(flooded: tuple[Service, list[Login]]) -> None:
+    """Rates and turns count per user: who has many users has as many shares."""
+    service, made = flooded
+    attackers = tuple(logins(service.data, users=10, devices=1, named="many"))
+    found = flood(service, ("events", "bad-events"), made[0], attackers, seconds=0.5)
+    assert (found.connections, found.users) == (10, 10)
+    assert found.revoked_s is not None, "none of them was logged in"
+    assert list(harmed(found)) == [], found
+
+
 def test_every_kind_at_once(flooded: tuple[Service, list[Login]]) -> None:
     goes_on(flooded, tuple(kind.name for kind in KINDS), len(KINDS))
 

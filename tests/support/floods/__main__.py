@@ -27,8 +27,9 @@ def line(found: Found) -> str:
     revoked = "" if found.revoked_s is None else f", revoked in {found.revoked_s:.2f} s"
     kind = found.kind if len(found.kind) <= 40 else f"{found.kind.count('+') + 1} kinds mixed"
     return (
-        f"{kind:40} x{found.connections:<3} PUBACK p99 of {found.waits:4} {found.cpu_p99_ms:6.1f} ms of work, "
-        f"{found.wall_p99_ms:7.1f} ms; memory {found.grown_mb:+.0f} MB, disk {found.disk_mb:+.0f} MB{revoked}"
+        f"{kind:40} x{found.connections:<3} of {found.users:<3} PUBACK p99 of {found.waits:4} "
+        f"{found.cpu_p99_ms:6.1f} ms of work, {found.wall_p99_ms:7.1f} ms; "
+        f"memory {found.grown_mb:+.0f} MB, disk {found.disk_mb:+.0f} MB{revoked}"
     )
 
 
@@ -36,7 +37,12 @@ def again(found: Found, *, seconds: float, profile: str) -> str:
     """What to type for the same flood alone."""
     kinds = found.kind.split("+")
     words = [f"--only {kind}" for kind in kinds] + ["--together"] * (len(kinds) > 1)
-    words += [f"--connections {found.connections}", f"--seconds {seconds:g}", f"--profile {profile}"]
+    words += [
+        f"--connections {found.connections}",
+        f"--users {found.users}",
+        f"--seconds {seconds:g}",
+        f"--profile {profile}",
+    ]
     return f"scripts/floods {' '.join(words)}"
 
 
@@ -45,8 +51,15 @@ def rounds_of(only: list[str] | None, *, together: bool) -> list[tuple[str, ...]
     names = [kind.name for kind in KINDS if not only or kind.name in only]
     if together:
         return [tuple(names)]
-    alone = [(name,) for name in names]
+    alone: list[tuple[str, ...]] = [(name,) for name in names]
     return alone if only else [*alone, tuple(kind.name for kind in KINDS if kind.login), tuple(names)]
+
+
+def users_of(asked: int | None, *, connections: int, number: int, hour: bool) -> int:
+    """Of how many users the attackers of a round are: in the hour of one and of as many as there are, in turns."""
+    if asked is None:
+        return connections if hour and number % 2 else 1
+    return min(asked, connections)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,6 +71,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", choices=sorted(kind.name for kind in KINDS), action="append", help="only these")
     parser.add_argument("--together", action="store_true", help="those of --only at once, not one after the other")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 50], help="attackers at once (default 1 50)")
+    parser.add_argument(
+        "--users",
+        type=int,
+        help="whose devices the attackers are (default 1; with --hours one and each its own, in turns)",
+    )
     parser.add_argument(
         "--profile", choices=sorted(PROFILES), default="default", help="the limits (docs/howto/limits.md)"
     )
@@ -87,7 +105,8 @@ def main() -> int:
                 for count in asked.connections if len(kinds) == 1 else [max(asked.connections)]:
                     settle(service, within_s=60.0)
                     # Devices of its own: those of a flood of reconnections look cloned for a minute.
-                    made = logins(data, users=1, devices=count, named=f"x{count}-{number}-")
+                    users = users_of(asked.users, connections=count, number=number, hour=bool(asked.hours))
+                    made = logins(data, users=users, devices=-(-count // users), named=f"x{count}-{number}-")[:count]
                     found = flood(service, kinds, bystander, tuple(made), seconds=asked.seconds, pause_s=pause_s)
                     say(line(found))
                     reasons = list(broken(found))

@@ -34,6 +34,7 @@ class Found:
 
     kind: str
     connections: int
+    users: int
     waits: int
     cpu_p99_ms: float
     wall_p99_ms: float
@@ -86,13 +87,14 @@ def flood(
     seconds: float,
     pause_s: float = 0.01,
 ) -> Found:
-    """Flood for ``seconds``; the attackers' user is suspended at the end. The bystander pauses between messages."""
+    """Flood for ``seconds``; the attackers' users are suspended at the end. The bystander pauses between messages."""
     context = multiprocessing.get_context("spawn")
     ports, ready = context.Array("i", len(attackers)), context.Event()
     task = Task(
         kinds=kinds, logins=attackers, mqtt=service.mqtt, mqtts=service.mqtts, wss=service.wss, ca_file=service.ca_file,
         seconds=WARM_S + seconds + 60.0,
     )  # fmt: skip
+    users = sorted({each.user for each in attackers})
     memory, disk = resident_mb(service.pid), disk_mb(service.data)
     process = context.Process(target=attack, args=(task, ports, ready), daemon=True)
     line = connect(service.mqtt, bystander, timeout=60)
@@ -119,7 +121,7 @@ def flood(
         grown, disk = resident_mb(service.pid) - memory, disk_mb(service.data) - disk
         login = any(kind.login and not kind.churn for kind in KINDS if kind.name in kinds)
         there = {(source_of(number), port) for number, port in enumerate(ports) if port} if login else set()
-        revoked = _revoked(service, attackers[0].user, there, ask) if there else (None, None)
+        revoked = _revoked(service, users, there, ask) if there else (None, None)
     finally:
         line.close()
         process.kill()
@@ -127,6 +129,7 @@ def flood(
     return Found(
         kind="+".join(kinds),
         connections=len(attackers),
+        users=len(users),
         waits=len(cpu),
         cpu_p99_ms=p99(cpu) * 1000,
         wall_p99_ms=p99(wall) * 1000,
@@ -137,23 +140,25 @@ def flood(
     )
 
 
-def _revoked(service: Service, user: str, there: set[Address], ask: Callable[[], None]) -> tuple[float, float]:
-    """Suspend the attackers' user; seconds until the last of these connections is gone, by the wall and by work.
+def _revoked(service: Service, users: list[str], there: set[Address], ask: Callable[[], None]) -> tuple[float, float]:
+    """Suspend the attackers' users; seconds from the first to the end of these connections, by the wall and by work.
 
     The bystander goes on: so many ends at once may be as much for it as the flood was.
     """
     registry = Registry.open(service.data / "registry.db")
     try:
         there &= established(service)
-        registry.revocation.suspend_user(user, int(time.time() * 1e6))
         began, before = time.monotonic(), cpu_s(service.pid)
+        for user in users:
+            registry.revocation.suspend_user(user, int(time.time() * 1e6))
         while there & established(service):
             if time.monotonic() - began > _NEVER_S:
                 return math.inf, cpu_s(service.pid) - before
             ask()
         return time.monotonic() - began, cpu_s(service.pid) - before
     finally:
-        registry.revocation.resume_user(user)
+        for user in users:
+            registry.revocation.resume_user(user)
         registry.close()
 
 
