@@ -38,6 +38,17 @@ async def test_connections_count_before_their_handshake(house: House, bob: Bysta
     await house.still_serves(bob)
 
 
+@settings(max_connections=10, unauthenticated_per_address=20, max_unauthenticated=20)
+async def test_it_is_said_once_that_nine_tenths_of_all_connections_are_in_use(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(1, 11):
+        house.peers.append(await silent(house.ready.mqtt))
+        await house.until(lambda number=number: house.door.crowd()["not_logged_in"] == number, "it is counted")
+        said = [record for record in caplog.records if record.message == "door.nearly_full"]
+        assert len(said) == (number >= 9)
+
+
 async def test_a_handshake_that_fails_is_counted_and_said(
     house: House, bob: Bystander, caplog: pytest.LogCaptureFixture
 ) -> None:
