@@ -57,7 +57,7 @@ ROOTS: Final[Mapping[str, str]] = MappingProxyType(_roots)
 """Whose format a topic is of that an app insists on, by its first level."""
 
 
-_TREE: Final = frozenset({"users", "bridge", "changes", "enroll", "homeassistant"})
+_TREE: Final = frozenset({"users", "bridge", "changes", "enroll", "gateway", "homeassistant"})
 """First levels of the topics that are the program's own."""
 
 

@@ -74,11 +74,12 @@ async def test_the_broker_hears_the_version_that_is_set(tmp_path: Path, protocol
     assert connect[connect.index(b"MQTT") + 4] == level
 
 
-async def test_a_gateway_beside_an_external_broker_is_refused_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"gateway\.port is set.*no gateway serves") as refused:
-        async with Service.open(load_settings(tmp_path, {"gateway.port": 0}), ExternalEdge.open):
+async def test_a_gateway_beside_a_bridge_of_a_part_of_the_users_is_refused_at_the_start(tmp_path: Path) -> None:
+    chosen = {"gateway.port": 0, "external.shard": "1/3"}
+    with pytest.raises(ConfigError, match="works for a part of the users") as refused:
+        async with Service.open(load_settings(tmp_path, chosen), ExternalEdge.open):
             pass
-    assert "healthsync up" in str(refused.value.hint)
+    assert "run one bridge for all users" in str(refused.value.hint)
 
 
 @pytest.mark.parametrize("publishes", [True, False])
