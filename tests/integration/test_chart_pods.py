@@ -130,7 +130,8 @@ def test_the_first_pod_takes_what_was_prepared_and_keeps_its_own(tmp_path: Path)
         (given / kind).mkdir(parents=True)
         for file in (each for each in (ours / kind).iterdir() if each.name[0] != "."):
             shutil.copyfile(file, given / kind / file.name)
-    for name in ("healthsync-admin", "healthsync-hooks"):  # only what bridges log in with has to be in there
+    # Only what bridges log in with has to be in there.
+    for name in ("healthsync-admin", "healthsync-gateway", "healthsync-hooks"):
         (given / "credentials" / name).unlink()
 
     def started(bridges: str) -> None:
@@ -147,7 +148,7 @@ def test_the_first_pod_takes_what_was_prepared_and_keeps_its_own(tmp_path: Path)
         "a broker has still to be told of it"
     )
     made = store.need("healthsync-admin", "")
-    store.told("healthsync-bridge-bridge-1")
+    store.told("healthsync-bridge-bridge-1", store.need("healthsync-bridge-bridge-1", ""))
     (data / "keys" / "audit.key").write_text("newer")
     (data / "certs" / "server.crt").write_text("newer")
     (given / "credentials/healthsync-bridge-bridge-2").write_text("another")
