@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
-from healthsync_mqtt.errors import DeniedError, HealthSyncError, InputError
+from healthsync_mqtt.errors import DeniedError, InputError
 from healthsync_mqtt.mqtt.codec import encode_puback
 from healthsync_mqtt.mqtt.codec.packets import Property, Puback, Publish
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from healthsync_mqtt.mqtt.gateway_calls import GatewayCall, encode_call, read_answer
+from healthsync_mqtt.mqtt.links.lasting_link import LastingLink
 from healthsync_mqtt.mqtt.links.link import Link
 from healthsync_mqtt.mqtt.links.port import (
     HEADER,
@@ -29,15 +30,14 @@ from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("gateway")
 
-_AGAIN_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 _REFUSED: Final = 0x80
 _RIGHTS: Final = (
     "give the gateway its rights there: healthsync broker provision mosquitto, or start auth serve of this release"
 )
 
 
-class CallingLink:
-    """One connection, made anew whenever it ends. ``run`` is a task of the process."""
+class CallingLink(LastingLink):
+    """One connection, on which calls are made."""
 
     def __init__(
         self,
@@ -52,43 +52,13 @@ class CallingLink:
 
         Calls go to the topic ``requests``, and are answered on ``answers``.
         """
+        super().__init__("gateway", sleep)
         self._target = target
         self._versions = tuple(versions)
         self._requests = requests
         self._answers = answers
-        self._sleep = sleep
-        self._link: Link | None = None
-        self._arrived = asyncio.Event()
         #: by the mark of its call: what waits for an answer
         self._waiting: dict[str, asyncio.Future[Answer]] = {}
-        #: how often it was connected
-        self.connections = 0
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection now."""
-        return self._link is not None
-
-    async def run(self) -> None:
-        """Connect, and again whenever the connection ends, for ever."""
-        failures = 0
-        while True:
-            before = self.connections
-            try:
-                await self._connected(self._versions[0])
-            except ProtocolRefusedError as error:
-                if len(self._versions) > 1:
-                    self._versions = self._versions[1:]
-                    continue
-                self._away(error, failures)
-            except HealthSyncError as error:
-                self._away(error, 0 if self.connections > before else failures)
-            failures = 0 if self.connections > before else failures + 1
-            await self._sleep(_AGAIN_S[min(failures, len(_AGAIN_S) - 1)])
-
-    async def arrived(self) -> None:
-        """Return when there is a connection. It may be gone again by then."""
-        await self._arrived.wait()
 
     async def publish(self, topic: str, payload: bytes, *, traceparent: str = "") -> Answer:
         """What the bridge says of a message on ``topic`` once it is durable; waits for it however long it takes.
@@ -111,8 +81,17 @@ class CallingLink:
         finally:
             del self._waiting[mark]
 
-    async def _connected(self, version: int) -> None:
-        """One connection until it ends. HealthSyncError."""
+    async def _connect(self) -> None:
+        while True:
+            try:
+                return await self._speak(self._versions[0])
+            except ProtocolRefusedError:
+                if len(self._versions) == 1:
+                    raise
+                self._versions = self._versions[1:]
+
+    async def _speak(self, version: int) -> None:
+        """One connection in this version of MQTT. ProtocolRefusedError where the broker has another one."""
         target = self._target(version)
         links: list[Link] = []
         async with open_link(target, lambda messages: self._heard(links, messages)) as link:
@@ -121,16 +100,12 @@ class CallingLink:
             if code >= _REFUSED:
                 raise DeniedError(f"the broker refuses the gateway {self._answers}", hint=_RIGHTS)
             link.gather()
-            self._link = link
-            self.connections += 1
-            self._arrived.set()
             where = f"{target.address.host}:{target.address.port}"
             log.info("gateway.broker_connected", address=where, mqtt=link.agreed.version)
             try:
-                await link.ended()
+                with self._lasting(link):
+                    await link.ended()
             finally:
-                self._link = None
-                self._arrived.clear()
                 for answered in self._waiting.values():
                     if not answered.done():
                         answered.set_exception(ConnectionLostError("it ended before the bridge had answered"))
@@ -148,11 +123,6 @@ class CallingLink:
             answered = self._waiting.get(call)
             if answered is not None and not answered.done():
                 answered.set_result(answer)
-
-    @staticmethod
-    def _away(error: HealthSyncError, failures: int) -> None:
-        if failures == 0:
-            log.warning("gateway.broker_away", error=error)
 
 
 def _taken(answered: "asyncio.Future[Answer]", puback: Puback) -> None:
