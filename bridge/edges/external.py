@@ -40,6 +40,9 @@ _BORN: Final = b"online"
 _FOREIGN: Final = Origin("", None, None, "foreign")
 """Another bridge's user, a canary, or no events topic at all: acknowledged, and that is all."""
 
+_CALL: Final = Origin("", None, None, "call")
+"""What is there is a gateway's call, which says whose it is."""
+
 
 class Called(NamedTuple):
     """What a gateway brought: for whom it waits, whose it is, and what its device sent."""
@@ -87,7 +90,7 @@ class Origins:
         return origin
 
     def called(self, message: Publish) -> "Called | None":
-        """What a gateway brought in a message without a user; None when it is none, or not of a user of this bridge."""
+        """What a gateway brought in a call; None when it may not ask that, or not of a user of this bridge."""
         found = self._calls.read(message)
         if found is None:
             return None
@@ -125,7 +128,9 @@ class Origins:
         if text == self._status_topic:
             return _FOREIGN
         parsed = self.registry.parse(text)
-        if parsed is not None and (parsed[0].key in self._asked or parsed[0].key == REQUEST):
+        if parsed is not None and parsed[0].key == REQUEST:
+            return _CALL
+        if parsed is not None and parsed[0].key in self._asked:
             return _FOREIGN
         if parsed is None or not parsed[0].ingest:
             self._warn("bridge.unknown_topic", topic)
@@ -356,7 +361,7 @@ class LinkSource:
             topic, payload, _, retained, _, packet_id, _ = message
             origin = find(topic) or self._origins.learn(topic)
             if not origin.user:
-                called = self._origins.called(message) if packet_id else None
+                called = self._origins.called(message) if origin is _CALL and packet_id else None
                 if called is not None:
                     if not of_calls:
                         self._hand_over(deliveries, long=long)

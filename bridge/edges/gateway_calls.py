@@ -43,9 +43,9 @@ class CallReader:
         self._notices = Notices()
 
     def read(self, message: Publish) -> tuple[CallMark, GatewayCall] | None:
-        """The call in a message; None when it is on another topic, or nothing that a gateway may ask."""
-        parsed = self._registry.parse(message.topic.decode("utf-8", "replace"))
-        if parsed is None or parsed[0].key != REQUEST or message.retain:
+        """The call in a message on the channel of requests; None when it is nothing that a gateway may ask."""
+        parsed = self._registry.parse(message.topic.decode())
+        if parsed is None or message.retain:
             return None
         client = parsed[1]["client"]
         if is_canary(client):
