@@ -117,15 +117,21 @@ def migrate(connection: Connection, place: ServerPlace) -> None:
             connection.execute(SQL["make_erasure_key"].encode(), (secrets.token_bytes(32),))
 
 
-def is_outdated(place: ServerPlace) -> bool:
-    """Whether ``migrate`` has something to do. ConfigError for a newer schema, StoreError."""
-    connection: Connection | None = None
+@contextmanager
+def registry_connection(place: ServerPlace) -> Iterator[Connection]:
+    """A connection for as long as the ``with`` lasts. StoreError where there is none."""
+    with translated("the registry could not be opened"):
+        connection = connect_registry(place)
     try:
-        with translated("the registry could not be opened"):
-            connection = connect_registry(place)
-            return _known_version(connection, place) != _steps()[-1][0]
+        yield connection
     finally:
         abandon(connection)
+
+
+def is_outdated(place: ServerPlace) -> bool:
+    """Whether ``migrate`` has something to do. ConfigError for a newer schema, StoreError."""
+    with registry_connection(place) as connection, translated("the registry could not be opened"):
+        return _known_version(connection, place) != _steps()[-1][0]
 
 
 def _steps() -> sql_files.Steps:
@@ -143,14 +149,9 @@ def _known_version(connection: Connection, place: ServerPlace) -> int:
 
 def described(place: ServerPlace) -> str:
     """The server and the schema, in words. StoreError."""
-    connection: Connection | None = None
-    try:
-        with translated("the registry could not be opened"):
-            connection = connect_registry(place)
-            database = value(connection, "SELECT current_database()")
-            return f"PostgreSQL {value(connection, 'SHOW server_version')}, database {database}, schema {place.schema}"
-    finally:
-        abandon(connection)
+    with registry_connection(place) as connection, translated("the registry could not be opened"):
+        database = value(connection, "SELECT current_database()")
+        return f"PostgreSQL {value(connection, 'SHOW server_version')}, database {database}, schema {place.schema}"
 
 
 def value(connection: Connection, statement: str, *parameters: Any) -> Any:

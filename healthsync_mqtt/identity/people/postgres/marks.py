@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from healthsync_mqtt.identity.people.postgres.connection import SQL, connect_registry, migrate, translated, value
-from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
+from healthsync_mqtt.identity.people.postgres.connection import SQL, migrate, registry_connection, translated, value
+from healthsync_mqtt.postgres.connection import Connection, ServerPlace
 
 
 def agreed(place: ServerPlace, name: str, mark: str, now_us: int) -> str:
@@ -36,11 +36,7 @@ def change(place: ServerPlace, name: str, mark: str, now_us: int) -> None:
 
 @contextmanager
 def _connection(place: ServerPlace) -> Iterator[Connection]:
-    connection: Connection | None = None
-    try:
+    with registry_connection(place) as connection:
         with translated("the registry could not be opened"):
-            connection = connect_registry(place)
             migrate(connection, place)
         yield connection
-    finally:
-        abandon(connection)
