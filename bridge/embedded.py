@@ -26,11 +26,12 @@ from bridge.pipeline import Pipeline
 from bridge.service import Addresses
 from healthsync_mqtt.broker.embedded.door import FrontDoor
 from healthsync_mqtt.broker.embedded.introductions import Proxies
+from healthsync_mqtt.broker.embedded.listeners import cannot_listen
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import addresses
 from healthsync_mqtt.config.settings import Settings
-from healthsync_mqtt.errors import ConfigError, UnavailableError
+from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
@@ -233,12 +234,9 @@ class DoorServing:
             )
             http = [] if self.gateway is None else await self.gateway.open()
         except OSError as error:
-            where = f" on {error.filename}" if error.filename else ""
-            raise UnavailableError(
-                f"cannot listen{where}: {error.strerror or error}",
-                hint="stop what listens there, or take free ports: the same command with"
-                " --mqtt-port 0 --mqtts-port 0 --wss-port 0" + ("" if self.gateway is None else " --http-port 0"),
-            ) from error
+            free = "--mqtt-port 0 --mqtts-port 0 --wss-port 0" + ("" if self.gateway is None else " --http-port 0")
+            hint = f"stop what listens there, or take free ports: the same command with {free}"
+            raise cannot_listen(error, hint) from error
         listeners_of = {"mqtt": mqtt, "mqtts": mqtts, "wss": wss} | ({"http": http} if http else {})
         if self.gateway is not None:
             self._edge.ground.tasks.start("gateway", self.gateway.run(str(mqtt[0].here)))

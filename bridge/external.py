@@ -17,6 +17,7 @@ from bridge.jobs.gateway import GatewayProcess
 from bridge.jobs.presence import Presence
 from bridge.pipeline import Pipeline
 from bridge.service import Addresses
+from healthsync_mqtt.broker.embedded.listeners import cannot_listen
 from healthsync_mqtt.broker.embedded.ports import RefusedNotice
 from healthsync_mqtt.broker.external.access import NO_CREDENTIAL, expect_all_here, external_tls
 from healthsync_mqtt.config.settings import Settings
@@ -160,10 +161,7 @@ class LinkServing:
         try:
             http = await gateway.open()
         except OSError as error:
-            where = f" on {error.filename}" if error.filename else ""
-            raise UnavailableError(
-                f"cannot listen{where}: {error.strerror or error}", hint="set gateway.port to a free port"
-            ) from error
+            raise cannot_listen(error, "set gateway.port to a free port") from error
         base.tasks.start("gateway", gateway.run(None))
         await gateway.served()
         bound = {"http": tuple(map(str, http))}

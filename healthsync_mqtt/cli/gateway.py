@@ -8,7 +8,6 @@ from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.options import DATA, FreshData, Json
 from healthsync_mqtt.control.service_file import ServiceFile, split_address
-from healthsync_mqtt.errors import UnavailableError
 
 app = new_group("The HTTP gateway alone.")
 
@@ -59,7 +58,7 @@ def run(
 
 async def _serve(settings: "Settings", mqtt: str, *, as_json: bool) -> None:
     """``mqtt`` is where the service's own broker is; "": the service is a bridge on an external one."""
-    from healthsync_mqtt.broker.embedded.listeners import listening_on
+    from healthsync_mqtt.broker.embedded.listeners import cannot_listen, listening_on
     from healthsync_mqtt.config.sections import addresses
     from healthsync_mqtt.gateway.process import serve
     from healthsync_mqtt.mqtt.links.port import Address
@@ -68,9 +67,7 @@ async def _serve(settings: "Settings", mqtt: str, *, as_json: bool) -> None:
     try:
         sockets = await listening_on(addresses(settings.gateway.host), port)
     except OSError as error:
-        raise UnavailableError(
-            f"cannot listen on {error.filename}: {error.strerror or error}", hint="take a free port: --http-port 0"
-        ) from error
+        raise cannot_listen(error, "take a free port: --http-port 0") from error
     here = next(iter(sockets.values())).here
     url = f"{'https' if settings.gateway.tls else 'http'}://{here}"
 

@@ -19,6 +19,7 @@ from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.proxy_header import Introduced
 from healthsync_mqtt.broker.embedded.rests import Rests
 from healthsync_mqtt.broker.embedded.wire import Accept, WebSocketWire, Wire
+from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.certificates.demand import Demand
 
 _BACKLOG = 1024
@@ -65,6 +66,12 @@ class Bound(NamedTuple):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def cannot_listen(error: OSError, hint: str) -> UnavailableError:
+    """What is told when an address could not be listened on. ``hint``: which setting or option chooses another port."""
+    where = f" on {error.filename}" if error.filename else ""
+    return UnavailableError(f"cannot listen{where}: {error.strerror or error}", hint=hint)
 
 
 class _Kind(NamedTuple):
