@@ -22,6 +22,7 @@ from healthsync_mqtt.cloud_links.flights import Flights
 from healthsync_mqtt.cloud_links.former_links import PartingBook
 from healthsync_mqtt.cloud_links.inbox import NoticeInbox
 from healthsync_mqtt.config.settings import Settings, load_settings
+from healthsync_mqtt.control.service_file import split_address
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.identity.login.adapters import ADAPTERS
 from healthsync_mqtt.identity.login.credentials import CredentialStore
@@ -98,8 +99,8 @@ def main(arguments: list[str]) -> int:
         configure(settings.log.level, settings.log.format)
         give_way(_NICE)
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-        host, _, port = said.broker.rpartition(":")
-        asyncio.run(work(settings, Address(host=host.strip("[]"), port=int(port))))
+        host, port = split_address(said.broker)
+        asyncio.run(work(settings, Address(host=host, port=port)))
     except HealthSyncError as error:
         log.error("adapters.stopped", error=error)  # noqa: TRY400  # no traceback
         return error.exit_code

@@ -42,6 +42,7 @@ def serve(
     from healthsync_mqtt.broker.external.management import Management
     from healthsync_mqtt.broker.external.rabbitmq.eviction import RabbitEvictor
     from healthsync_mqtt.broker.external.remembered_logins import RememberedLogins
+    from healthsync_mqtt.config.server_address import THIS_MACHINE
     from healthsync_mqtt.config.settings import load_settings
     from healthsync_mqtt.identity.audit.log import AuditLog
     from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
@@ -57,7 +58,7 @@ def serve(
 
     settings = load_settings(data)
     configure(settings.log.level, settings.log.format)
-    if host not in {"127.0.0.1", "::1", "localhost"}:
+    if host not in THIS_MACHINE:
         hint = "put a TLS proxy in front of it, and let it listen on 127.0.0.1"
         raise UsageError("the hooks take passwords and speak plain HTTP: this machine only", hint=hint)
     store = CredentialStore(settings.paths.credentials)

@@ -1,10 +1,14 @@
-"""The address of a PostgreSQL server as a setting: it names no password, and health values do not go in the clear."""
+"""The address of a PostgreSQL server as a setting: it names no password, and health values do not go in the clear.
+
+The hosts where they may are those of this machine, for every other server, too.
+"""
 
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 _SCHEMES: Final = ("postgresql", "postgres")
-_HERE: Final = frozenset({"", "localhost", "127.0.0.1", "::1"})
+THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Names of a host to which nothing goes over a network."""
 _SURE: Final = frozenset({"verify-ca", "verify-full"})
 
 
@@ -24,7 +28,7 @@ def server_address(url: str) -> str:
     if secret:
         raise ValueError("a password does not belong here: put it into storage.password_file or ~/.pgpass")
     named = [*hosts, *asked.get("hostaddr", [])]
-    elsewhere = any(host not in _HERE and not host.startswith("/") for host in named)
+    elsewhere = any(host not in {*THIS_MACHINE, ""} and not host.startswith("/") for host in named)
     if elsewhere and asked.get("sslmode", [""])[-1] not in _SURE:
         raise ValueError("health values would go over the network unprotected: add ?sslmode=verify-full")
     return url

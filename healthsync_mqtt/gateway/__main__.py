@@ -14,6 +14,7 @@ from typing import Final
 
 from healthsync_mqtt.broker.embedded.limits.descriptors import raise_soft_limit
 from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.control.service_file import split_address
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.gateway.process import run, serve
 from healthsync_mqtt.mqtt.links.port import Address
@@ -40,8 +41,8 @@ def main(arguments: list[str]) -> int:
         raise_soft_limit(settings.gateway.connections)
         broker = None
         if said.broker:
-            host, _, port = said.broker.rpartition(":")
-            broker = Address(host=host.strip("[]"), port=int(port))
+            host, port = split_address(said.broker)
+            broker = Address(host=host, port=port)
         sockets = [socket.socket(fileno=each) for each in said.fd]
         run(
             lambda: serve(

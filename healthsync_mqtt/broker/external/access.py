@@ -5,6 +5,7 @@ from typing import Final
 
 from healthsync_mqtt.broker.external.identities import bridge_client_id
 from healthsync_mqtt.config.sections import ExternalSettings
+from healthsync_mqtt.config.server_address import THIS_MACHINE
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
@@ -26,7 +27,7 @@ def external_tls(external: ExternalSettings) -> ssl.SSLContext | None:
     None only for a broker on this machine; ConfigError where it would be spoken to in the clear over a network.
     """
     if not external.tls:
-        if external.host not in {"127.0.0.1", "::1", "localhost"}:
+        if external.host not in THIS_MACHINE:
             raise ConfigError("external.tls = false is for this machine only", hint="set external.tls = true")
         return None
     context = tls_context(external.ca_file)

@@ -10,12 +10,12 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from healthsync_mqtt.config.private_files import read_private
+from healthsync_mqtt.config.server_address import THIS_MACHINE
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.keys.faults import KeyUnavailableError
 
 WITHIN_S: Final = 10.0
 _MOST_BYTES: Final = 1 << 20
-_HERE: Final = {"localhost", "127.0.0.1", "::1"}
 _HINT: Final = "see: healthsync key check"
 
 
@@ -45,7 +45,7 @@ def ask(
         if parts.scheme == "https":
             context = _trusting(ca_file, 0 if ca_file is None else ca_file.stat().st_mtime_ns)
             connection = http.client.HTTPSConnection(host, parts.port, timeout=WITHIN_S, context=context)
-        elif parts.scheme == "http" and host in _HERE:
+        elif parts.scheme == "http" and host in THIS_MACHINE:
             connection = http.client.HTTPConnection(host, parts.port, timeout=WITHIN_S)
         else:
             raise KeyUnavailableError(f"{who} is asked over HTTPS alone", hint="write its address with https://")

@@ -14,6 +14,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
+from healthsync_mqtt.config.server_address import THIS_MACHINE
 from healthsync_mqtt.errors import StoreError, TokenError, UnavailableError
 from healthsync_mqtt.gateway.bodies.body import read_body
 from healthsync_mqtt.gateway.bodies.problem import HttpError
@@ -28,7 +29,6 @@ from healthsync_mqtt.identity.login.proof import Proof
 _MOST_BODY: Final = 4_096
 _MOST_AT_ONCE: Final = 8
 """Exchanges at a time: each writes the registry."""
-_HERE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _REFRESH: Final = "refresh_token"
 _UNKNOWN: Final = 401
 
@@ -57,7 +57,7 @@ class BrokerLogin(NamedTuple):
     def of(self, granted: GrantedTokens) -> dict[str, Any]:
         """As JSON. A host of this machine is left out: the device is on another one."""
         said: dict[str, Any] = {"port": self.port, "tls": self.tls}
-        if self.host not in _HERE:
+        if self.host not in THIS_MACHINE:
             said["host"] = self.host
         if self.password is not None:
             said["password"] = self.password(granted.client_id, self.epoch(granted.user_id, granted.device_id))
