@@ -7,12 +7,9 @@ import pytest
 
 from tests.support import rabbitmq
 from tests.support.external_rig import Rig
-from tests.support.postgres import Postgres, installed
+from tests.support.postgres import NEEDED, Postgres
 
-pytestmark = [
-    pytest.mark.real_server,
-    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
-]
+pytestmark = NEEDED
 
 NAMES = ("main", "second", "third")
 _SLOW = "does not answer"

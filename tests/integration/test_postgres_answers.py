@@ -1,6 +1,6 @@
 """Groups whose COMMIT has no clear answer, on a real PostgreSQL: rows are believed, and what a standby has, too."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
@@ -12,18 +12,10 @@ from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 from tests.support.patience import PATIENCE_S, wait_until
-from tests.support.postgres import CutAtCommit, Postgres, installed
+from tests.support.postgres import NEEDED, CutAtCommit, Postgres, server_of_a_module
 
-pytestmark = [
-    pytest.mark.real_server,
-    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
-]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as postgres:
-        yield postgres
+pytestmark = NEEDED
+server = server_of_a_module
 
 
 def test_a_group_is_there_when_its_row_is_and_its_answer_was_lost(server: Postgres) -> None:

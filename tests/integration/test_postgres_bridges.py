@@ -9,20 +9,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from healthsync_mqtt.control.channel import call
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.postgres.election import LEAD_LOCK
 from tests.support.external_rig import Rig
 from tests.support.patience import PATIENCE_S
-from tests.support.postgres import Postgres, installed
+from tests.support.postgres import NEEDED, Postgres
 from tests.support.service import HEALTHSYNC
 
-pytestmark = [
-    pytest.mark.real_server,
-    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
-]
+pytestmark = NEEDED
 
 NAMES = ("main", "second", "third")
 _STANDING = f"""SELECT split_part(application_name, ' ', 2), EXISTS (SELECT 1 FROM pg_locks AS l

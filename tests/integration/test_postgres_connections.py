@@ -23,13 +23,10 @@ from tests.support import child
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import wait_until
-from tests.support.postgres import Postgres, installed
+from tests.support.postgres import NEEDED, Postgres
 from tests.support.service import HEALTHSYNC, run_cli
 
-pytestmark = [
-    pytest.mark.real_server,
-    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
-]
+pytestmark = NEEDED
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "postgresql.md"
 HELD_S = 2.0

@@ -1,29 +1,18 @@
 """Who stands for election on a real PostgreSQL: as the bridges see each other."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from functools import partial
-
-import pytest
 
 from healthsync_mqtt.storage.postgres.election import Ballot, PostgresElection, session_name
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from tests.support.patience import wait_until
-from tests.support.postgres import Postgres, installed
+from tests.support.postgres import NEEDED, Postgres, server_of_a_module
 
-pytestmark = [
-    pytest.mark.real_server,
-    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
-]
+pytestmark = NEEDED
+server = server_of_a_module
 
 LONG = "bridge-of-the-installation-in-the-region-europe-"
 """Longer than what the server keeps of a session's name behind ours."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as postgres:
-        yield postgres
 
 
 def ballots(server: Postgres, *ids: str) -> dict[str, Ballot]:

@@ -20,12 +20,9 @@ from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.testing.log_items import NOW_US, item
 from tests.support.patience import PATIENCE_S, wait_until
-from tests.support.postgres import PASSWORD, Postgres, installed
+from tests.support.postgres import NEEDED, PASSWORD, Postgres
 
-pytestmark = [
-    pytest.mark.real_server,
-    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
-]
+pytestmark = NEEDED
 
 
 @pytest.fixture

@@ -33,19 +33,11 @@ from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.testing.log_contract import EventLogContract, Store
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 from tests.support.patience import until, wait_until
-from tests.support.postgres import PASSWORD, Postgres, installed
+from tests.support.postgres import NEEDED, PASSWORD, Postgres, server_of_a_module
 from tests.unit.storage.sealed import codec
 
-pytestmark = [
-    pytest.mark.real_server,
-    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
-]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as postgres:
-        yield postgres
+pytestmark = NEEDED
+server = server_of_a_module
 
 
 @pytest.fixture(autouse=True)

@@ -40,22 +40,14 @@ from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.peer import Identity, Peer
-from tests.support.postgres import PASSWORD, Postgres, installed
+from tests.support.postgres import NEEDED, PASSWORD, Postgres, server_of_a_module
 from tests.support.service import HEALTHSYNC, Service, run_cli
 
-pytestmark = [
-    pytest.mark.real_server,
-    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
-]
+pytestmark = NEEDED
+server = server_of_a_module
 
 WITHIN_S = 1.0
 _NUMBERS = count(1)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as postgres:
-        yield postgres
 
 
 @pytest.fixture

@@ -13,18 +13,10 @@ from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.postgres.connection import ServerPlace
 from healthsync_mqtt.testing.registry_contract import NOW_US, Both
 from tests.support.patience import PATIENCE_S, wait_until
-from tests.support.postgres import PASSWORD, CutAtCommit, Postgres, installed
+from tests.support.postgres import NEEDED, PASSWORD, CutAtCommit, Postgres, server_of_a_module
 
-pytestmark = [
-    pytest.mark.real_server,
-    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
-]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as postgres:
-        yield postgres
+pytestmark = NEEDED
+server = server_of_a_module
 
 
 _NUMBERS = count(1)

@@ -1,6 +1,5 @@
 """A sealed log on a real PostgreSQL: what its server can tell, and what whoever writes to its tables can do."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +18,14 @@ from healthsync_mqtt.storage.port import EventLog, FormatMemory
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 from tests.integration.test_storage_copy import on_disk
-from tests.support.postgres import Postgres, installed
+from tests.support.postgres import NEEDED, Postgres, server_of_a_module
 from tests.support.service import Service, run_cli
 
-pytestmark = [
-    pytest.mark.real_server,
-    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
-]
+pytestmark = NEEDED
+server = server_of_a_module
 
 TABLES = ("log", "sketch", "quarantine", "format_state", "format_record", "format_record_sealed")
 SECRETS = ("secret-id", "bpm", "secret-name", "secret-state", "secret-refused")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as postgres:
-        yield postgres
 
 
 @pytest.fixture

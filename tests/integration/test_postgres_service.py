@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,11 @@ from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.testing.log_items import NOW_US, item
 from tests.support.pages import Typist, Walk, blocks
 from tests.support.patience import PATIENCE_S, wait_until
-from tests.support.postgres import PASSWORD, Postgres, installed, program
+from tests.support.postgres import NEEDED, PASSWORD, Postgres, program, server_of_a_module
 from tests.support.service import HEALTHSYNC, NotReadyError, Service, run_cli
 
-pytestmark = [
-    pytest.mark.real_server,
-    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
-]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as postgres:
-        yield postgres
+pytestmark = NEEDED
+server = server_of_a_module
 
 
 @pytest.fixture

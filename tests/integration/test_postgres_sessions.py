@@ -16,18 +16,10 @@ from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.storage.postgres.statements import migrations
 from healthsync_mqtt.testing.log_items import NOW_US, item
 from tests.support.patience import PATIENCE_S, wait_until
-from tests.support.postgres import Postgres, installed
+from tests.support.postgres import NEEDED, Postgres, server_of_a_module
 
-pytestmark = [
-    pytest.mark.real_server,
-    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
-]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as postgres:
-        yield postgres
+pytestmark = NEEDED
+server = server_of_a_module
 
 
 WRITERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'healthsync-writer'"

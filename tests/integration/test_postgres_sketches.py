@@ -1,6 +1,5 @@
 """Which rows of a log on a real PostgreSQL may say something inside: kept for its blocks, as for those in SQLite."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +14,16 @@ from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.storage.sketch import Gathering
 from healthsync_mqtt.testing.log_items import NOW_US, item
-from tests.support.postgres import Postgres, installed
+from tests.support.postgres import NEEDED, Postgres, server_of_a_module
 from tests.unit.storage.sealed import codec, own_ring
 
-pytestmark = [
-    pytest.mark.real_server,
-    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
-]
+pytestmark = NEEDED
+server = server_of_a_module
 
 LOG2 = 4
 ROWS = 1 << LOG2
 APP = "org.example.onceonly"
 NEVER = Contents(app="no.such.app")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as postgres:
-        yield postgres
 
 
 @pytest.fixture(autouse=True)

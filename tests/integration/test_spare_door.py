@@ -17,13 +17,10 @@ from tests.support import child
 from tests.support.mosquitto import free_port, wait_listening
 from tests.support.pages import blocks
 from tests.support.patience import PATIENCE_S
-from tests.support.postgres import Postgres, installed
+from tests.support.postgres import NEEDED, Postgres
 from tests.support.service import NotReadyError, Service
 
-pytestmark = [
-    pytest.mark.real_server,
-    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
-]
+pytestmark = NEEDED
 
 
 def machine(server: Postgres, path: Path, *, like: Path | None = None) -> Path:

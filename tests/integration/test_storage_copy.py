@@ -29,19 +29,11 @@ from healthsync_mqtt.storage.postgres import counts
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 from tests.support.patience import PATIENCE_S, wait_until
-from tests.support.postgres import Postgres, installed
+from tests.support.postgres import NEEDED, Postgres, server_of_a_module
 from tests.support.service import Service, run_cli
 
-pytestmark = [
-    pytest.mark.real_server,
-    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
-]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as postgres:
-        yield postgres
+pytestmark = NEEDED
+server = server_of_a_module
 
 
 @pytest.fixture

@@ -15,21 +15,13 @@ from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.storage.opening import migrate_log, open_log, open_reader
 from healthsync_mqtt.storage.postgres.statements import migrations
 from healthsync_mqtt.testing.log_items import NOW_US, item
-from tests.support.postgres import Postgres, installed
+from tests.support.postgres import NEEDED, Postgres, server_of_a_module
 from tests.support.service import run_cli
 
-pytestmark = [
-    pytest.mark.real_server,
-    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
-]
+pytestmark = NEEDED
+server = server_of_a_module
 
 STEP = "CREATE TABLE of_a_newer_release (x int)"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as postgres:
-        yield postgres
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import psycopg
+import pytest
 
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.postgres.connection import ServerPlace
@@ -36,6 +37,13 @@ def program(name: str) -> str | None:
 def installed() -> bool:
     """Whether Debian's package is there."""
     return program("initdb") is not None
+
+
+NEEDED: Final = [
+    pytest.mark.real_server,
+    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
+]
+"""The marks of tests that have such a server."""
 
 
 class Postgres:
@@ -234,3 +242,10 @@ def account() -> dict[str, Any]:
     names = {each.pw_name: each for each in pwd.getpwall()}
     who = names.get("postgres") or names["nobody"]
     return {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
+
+
+@pytest.fixture(scope="module", name="server")
+def server_of_a_module() -> Iterator[Postgres]:
+    """One server for all tests of a module: ``server = server_of_a_module`` there."""
+    with Postgres() as postgres:
+        yield postgres

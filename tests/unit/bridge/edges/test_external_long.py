@@ -1,7 +1,6 @@
 """Long messages over the one connection to an external broker: kept, passed by, and passed by others."""
 
 import threading
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -52,14 +51,6 @@ class Long:
         allowance = LongAllowance(self.room, lambda *_: longest, refused)
         self.source = LinkSource(bench.pipeline, Origins(TOPICS, Shard.parse("")), allowance)
         self.link = FakeLink()
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    made = Bench()
-    yield made
-    made.pipeline.stop()
-    made.journal.close()
 
 
 async def test_what_others_sent_behind_a_long_message_is_stored_before_it(

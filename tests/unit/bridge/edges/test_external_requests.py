@@ -1,7 +1,6 @@
 """Requests of clients behind an external broker: each is acknowledged, and told that it is not answered there."""
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -17,14 +16,6 @@ from healthsync_mqtt.mqtt.message_room import MessageRoom
 from tests.unit.bridge.edges.test_external_source import TOPICS, Bench, FakeLink
 
 REQUEST = b"changes/app/request"
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    made = Bench()
-    yield made
-    made.pipeline.stop()
-    made.journal.close()
 
 
 async def test_a_request_is_acknowledged_and_given_to_who_answers_and_is_no_delivery(bench: Bench) -> None:

@@ -98,14 +98,6 @@ class Bench:
         return LinkSource(self.pipeline, Origins(TOPICS, Shard.parse(shard)), long)
 
 
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    made = Bench()
-    yield made
-    made.pipeline.stop()
-    made.journal.close()
-
-
 def message(packet_id: int, topic: str = "users/alice/devices/watch/events", name: str = "") -> Publish:
     body = {"id": name or f"e{packet_id}", "type": "heart_rate", "start_time": "2025-11-23T06:00:00Z"}
     return Publish(topic.encode(), json.dumps(body | {"value": {"bpm": 70}}).encode(), 1, packet_id=packet_id)

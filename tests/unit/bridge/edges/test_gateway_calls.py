@@ -1,7 +1,6 @@
 """What the gateway brings over an external broker: stored as its device's own, answered when it is durable."""
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -15,14 +14,6 @@ from tests.unit.bridge.edges.test_external_source import Bench, FakeLink, messag
 EVENTS = "users/alice/devices/watch/events"
 REQUEST = b"gateway/healthsync-gateway/request"
 ANSWERS = "gateway/healthsync-gateway/answer"
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    made = Bench()
-    yield made
-    made.pipeline.stop()
-    made.journal.close()
 
 
 def event(name: str, bpm: float = 70) -> dict[str, object]:
