@@ -265,7 +265,7 @@ class Scene:
             *("cert issue device alice watch --out {tmp}", "cert issue device alice old --out {tmp}"),
             *("sample {tmp}/walk.fit", "device token alice old --token-file {tmp}/older.token"),
         ):
-            assert self.run(line).exit_code == 0, line
+            self.done(line)
         assert self.run("publish {tmp}/long.json --user alice --device watch").exit_code == 1
         self.known["serial"] = self._column("cert list", 0, of="alice-old")
         (service.data / "healthsync.toml").write_text("[events]\nmax_string = 4096\n")
@@ -289,6 +289,11 @@ class Scene:
         if line == AT_ONCE:
             wait_until(self._lets_in, "the service knows the new key")
         return done
+
+    def done(self, line: str, data: Path | None = None) -> None:
+        """Run a command that works."""
+        done = self.run(line, data)
+        assert done.exit_code == 0, (line, done.output, done.stderr, done.exception)
 
     def _lets_in(self) -> bool:
         return self.run("publish {tmp}/event.json --user alice --device watch").exit_code == 0
@@ -330,11 +335,10 @@ def test_a_command_runs_as_it_is_printed(
         case Line():
             assert filled(command, row.typed)
             for line in row.before:
-                assert scene.run(line).exit_code == 0, line
-            done = scene.run(row.typed, tmp_path / "data" if row.new else None)
-            assert done.exit_code == 0, (done.output, done.stderr, done.exception)
+                scene.done(line)
+            scene.done(row.typed, tmp_path / "data" if row.new else None)
             for line in row.after:
-                assert scene.run(line).exit_code == 0, line
+                scene.done(line)
         case Starts():
             assert filled(command, row.typed)
             data = tmp_path / "data"
