@@ -73,14 +73,21 @@ class _Gathering:
             raise
 
     def _take(self, found: Found) -> None:
+        """Nothing of what went since it was found: a sink was removed."""
         if found.kind is FileKind.database:
-            with hold_database(found.path) as held:
+            try:
+                held = hold_database(found.path)
+            except StoreError:
+                if found.path.exists():
+                    raise
+                return
+            with held:
                 held.hold()
                 self._take_database(found.name, held)
             return
         try:
             file = found.path.open("rb")
-        except FileNotFoundError:  # it went since it was found
+        except FileNotFoundError:
             return
         with file:
             pieces = iter(lambda: file.read(PIECE), b"")

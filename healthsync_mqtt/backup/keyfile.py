@@ -1,5 +1,6 @@
 """The keys of an installation as one file of its own, apart from every set: signing keys, CA, key ring, salts."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -30,7 +31,8 @@ def write_keys(data: Path, file: Path, now_us: int) -> None:
                 held.hold()
                 found[each.name] = b"".join(piece for _, piece in sorted(held.chunks(_PIECE)))
         else:
-            found[each.name] = each.path.read_bytes()
+            with contextlib.suppress(FileNotFoundError):  # it went since it was found
+                found[each.name] = each.path.read_bytes()
     manifest = {
         "format": FORMAT,
         "made_at": iso(now_us),

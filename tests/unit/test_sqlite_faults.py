@@ -1,5 +1,6 @@
 """What is told when SQLite fails: the cause, and a fix for that cause. The disk is blamed for nothing else."""
 
+import ast
 import errno
 import re
 import sqlite3
@@ -54,6 +55,22 @@ def test_apsw_and_the_system_are_understood_too(tmp_path: Path) -> None:
     assert fix_of(caught.value) == "restore it from a backup"
     assert "full" in fix_of(OSError(errno.ENOSPC, "no space"))
     assert "owner" in fix_of(PermissionError(errno.EACCES, "no"))
+
+
+def test_every_connection_waits_for_whoever_has_the_file_alone_for_a_moment() -> None:
+    """apsw does not wait by itself, sqlite3 does for five seconds: each apsw.Connection stands beside its wait."""
+    unwaiting = []
+    for path in sorted(file for top in ("healthsync_mqtt", "bridge") for file in (ROOT / top).rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for scope in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+            words = ast.unparse(scope)
+            if "apsw.Connection(" in words and "set_busy_timeout(" not in words and "_prepare(" not in words:
+                unwaiting.append(f"{path.relative_to(ROOT)}:{scope.name}")
+    # a copy in memory that nobody else has; and the simulator's disk, where a process is alone
+    assert unwaiting == [
+        "healthsync_mqtt/storage/sqlite/pages.py:_copied",
+        "healthsync_mqtt/testing/simulator/machine.py:_now",
+    ]
 
 
 def steps_with_a_bad_one(read: Callable[..., Any]) -> Callable[..., Any]:

@@ -37,8 +37,7 @@ class HeldDatabase:
         self._path = path
         self._whole = False
         try:
-            self._connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)
-            self._connection.set_busy_timeout(_BUSY_MS)
+            self._connection = _connected(path)
             fetch(self._connection, "PRAGMA query_only=ON")
         except apsw.Error as error:
             raise self._failed(error) from error
@@ -50,7 +49,7 @@ class HeldDatabase:
         the transaction moves no more than the transaction sees, so where it moved all there is, that was all seen.
         """
         try:
-            other = apsw.Connection(os.fspath(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
+            other = _connected(self._path)
             try:
                 wal = fetch_value(other, "PRAGMA journal_mode") == "wal"
                 for _ in range(_TRIES if wal else 0):
@@ -117,6 +116,13 @@ class HeldDatabase:
 
     def _failed(self, error: apsw.Error) -> StoreError:
         return StoreError(f"{self._path} cannot be read: {error}", hint="is it damaged, or locked by another program?")
+
+
+def _connected(path: Path) -> apsw.Connection:
+    """One that waits: whoever opens a file, or closes it last, has it alone for a moment."""
+    connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(_BUSY_MS)
+    return connection
 
 
 def _move(connection: apsw.Connection) -> bool:

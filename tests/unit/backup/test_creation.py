@@ -3,15 +3,18 @@
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from healthsync_mqtt.backup import inventory
 from healthsync_mqtt.backup import place as places
 from healthsync_mqtt.backup.creation import PIECE, make_backup
+from healthsync_mqtt.backup.inventory import Found
+from healthsync_mqtt.backup.keyfile import read_keys, write_keys
 from healthsync_mqtt.backup.manifest import BackupSet, DamagedBackupError, UnfitBackupError
 from healthsync_mqtt.backup.place import BackupDirectory, BackupFile, open_backup, pack
 from healthsync_mqtt.backup.verification import check, contents
@@ -47,6 +50,31 @@ def test_what_is_committed_while_it_is_read_is_in_the_next_set(house: House, mon
     assert made.made.log is not None
     assert 50 <= made.made.log.head < house.log.head()
     assert check(open_backup(house.place), [made.made.id]).sets == 1
+
+
+def test_what_goes_after_it_was_found_is_not_in_it(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sink is removed, a key retired, while a backup is made."""
+
+    def gone(list_of: Callable[..., Iterator[Found]], *names: str) -> Callable[..., Iterator[Found]]:
+        def found(*asked: Any) -> Iterator[Found]:
+            for each in list(list_of(*asked)):
+                if each.name in names:
+                    each.path.unlink()
+                yield each
+
+        return found
+
+    monkeypatch.setattr(inventory, "before_log", gone(inventory.before_log, "sinks/folder.db", "sinks/folder.json"))
+    kept = {each.path for each in house.backup().made.files}
+    assert "events.db" in kept
+    assert not {"sinks/folder.db", "sinks/folder.json"} & kept
+    monkeypatch.setattr(inventory, "keys", gone(inventory.keys, "keys/audit.key"))
+    write_keys(house.data, tmp_path / "keys.tar", NOW_US)
+    keys = read_keys(tmp_path / "keys.tar")
+    assert keys
+    assert "keys/audit.key" not in keys
 
 
 def test_pieces_that_did_not_change_are_not_copied_again(house: House) -> None:

@@ -1,5 +1,6 @@
 """A database is read as it was at one moment, whatever is committed, moved or read meanwhile."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -116,6 +117,23 @@ def test_where_each_moment_is_followed_by_a_commit_a_copy_is_made(
     with HeldDatabase(path) as held:
         held.hold()
         assert in_file(list(held.chunks(_SIZE)), tmp_path / "copy.db") == seen[-1]
+
+
+def test_who_has_the_file_alone_for_a_moment_is_waited_for(path: Path, writer: apsw.Connection, tmp_path: Path) -> None:
+    """As whoever opens a database, or closes it last, does."""
+    now = content(writer)
+    writer.close()
+    alone = apsw.Connection(str(path))
+    alone.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
+    content(alone)
+    with pytest.raises(apsw.BusyError), closing(apsw.Connection(str(path))) as other:
+        content(other)
+    let_go = threading.Timer(0.2, alone.close)
+    with HeldDatabase(path) as held:
+        let_go.start()
+        held.hold()
+        assert in_file(list(held.chunks(_SIZE)), tmp_path / "copy.db") == now
+    let_go.join()
 
 
 def test_nothing_new_is_the_same_bytes(path: Path, writer: apsw.Connection) -> None:
