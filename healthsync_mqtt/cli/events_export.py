@@ -13,7 +13,7 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory, expect
 from healthsync_mqtt.cli.options import DATA, Data, Json, chosen, moment, now_us, type_name
-from healthsync_mqtt.cli.publication import progress
+from healthsync_mqtt.cli.progress_bar import progress
 from healthsync_mqtt.errors import UnavailableError, UsageError
 from healthsync_mqtt.exports.comma import CommaFiles
 from healthsync_mqtt.exports.data_points import DataPoints
@@ -89,7 +89,8 @@ def export(
     with log:
         place.audit("events.exported", user=user, format=form.value, type=wanted, since=since, until=until)
         types: Counter[str] = Counter()
-        with _written(form, out) as into, progress(f"{user}: {form}", log.head()) as moved:
+        shown = progress(f"{user}: {form}", log.head(), counted=False, printed=out is None)
+        with _written(form, out) as into, shown as moved:
             asked = {"user": user, "type": wanted, "since_us": since_us, "history": history, **choice.rows}
             left_out = 0
             for record in _rows(log, moved, asked):

@@ -118,7 +118,7 @@ def import_(
 def _read_only(file: Path, whose: Whose, outcome: ImportOutcome, *, printed: bool) -> Whose:
     """Count or print; what kinds remember then is known to the next file."""
     tally = Tally()
-    with _failing(file, outcome), ReadingProgress(file) as watch:
+    with _failing(file, outcome), ReadingProgress(file, printed=printed) as watch:
         for load in _loads(file, whose, tally, watch):
             if printed:
                 output.emit(load.event)

@@ -1,13 +1,11 @@
-"""Publishing from a command: a client of the running service, a progress bar, a summary from the receipts."""
+"""Publishing from a command: a client of the running service, a summary from the receipts."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
@@ -123,19 +121,6 @@ async def connected(make: Callable[[], DeviceClient], *, new: bool) -> AsyncIter
         yield client
     finally:
         await client.close()
-
-
-@contextlib.contextmanager
-def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal (on stderr); silent elsewhere. Yields a function that moves it on."""
-    console = output.console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _count: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda number: bar.advance(task, number)
 
 
 async def paced(events: Sequence[dict[str, Any]], rate: float | None) -> AsyncIterator[Sequence[dict[str, Any]]]:

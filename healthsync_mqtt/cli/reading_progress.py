@@ -8,6 +8,7 @@ from typing import Final, Self
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.progress_bar import bar
 from healthsync_mqtt.imports.source import size_of
 
 _SAID_EVERY_S: Final = 10.0
@@ -15,11 +16,15 @@ _DRAWN_EVERY_S: Final = 0.2
 
 
 class ReadingProgress:
-    """A statement around the reading of one file; ``moved`` and ``seen`` are called as it goes on."""
+    """A statement around the reading of one file; ``moved`` and ``seen`` are called as it goes on.
 
-    def __init__(self, file: Path) -> None:
+    ``printed``: what is read goes to stdout.
+    """
+
+    def __init__(self, file: Path, *, printed: bool = False) -> None:
         self._name = file.name or str(file)
         self._total = size_of(file)
+        self._printed = printed
         self._read = 0
         self._things = self._events = 0
         self._began = self._said = time.monotonic()
@@ -27,12 +32,10 @@ class ReadingProgress:
         self._task = TaskID(0)
 
     def __enter__(self) -> Self:
-        console = output.console(stderr=True)
-        if console.is_terminal:
-            said = TextColumn("{task.fields[events]:,} events, {task.fields[rate]:,.0f}/s")
-            name = TextColumn("{task.description}")
-            columns = (name, BarColumn(), TransferSpeedColumn(), said, TimeRemainingColumn())
-            self._bar = Progress(*columns, console=console, transient=True)
+        said = TextColumn("{task.fields[events]:,} events, {task.fields[rate]:,.0f}/s")
+        name = TextColumn("{task.description}")
+        self._bar = bar(name, BarColumn(), TransferSpeedColumn(), said, TimeRemainingColumn(), printed=self._printed)
+        if self._bar is not None:
             self._task = self._bar.add_task(self._name, total=self._total or None, events=0, rate=0)
             self._bar.start()
         return self

@@ -11,7 +11,8 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.options import DATA, Data, Json, date_of, now_us, operator, seconds
-from healthsync_mqtt.cli.publication import Summary, connected, device_client, progress, tell_taken_over
+from healthsync_mqtt.cli.progress_bar import progress
+from healthsync_mqtt.cli.publication import Summary, connected, device_client, tell_taken_over
 from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.client.simulation import simulated_events
 from healthsync_mqtt.control.service_file import ServiceFile

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from healthsync_mqtt.cli import output, progress_bar, reading_progress
 from healthsync_mqtt.cli.main import needed, program
+from tests.support.terminal import Clock, DrawnTerminal
 
 Run = Callable[..., Result]
 
@@ -35,3 +37,20 @@ def lines(run: Run) -> Callable[..., list]:
         return [json.loads(line) for line in result.stdout.splitlines()]
 
     return call
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time that the reading of a file and its bar go by."""
+    found = Clock()
+    monkeypatch.setattr(reading_progress, "time", found)
+    return found
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> DrawnTerminal:
+    """What a person sees of bars."""
+    found = DrawnTerminal(clock)
+    monkeypatch.setattr(output, "console", found.console)
+    monkeypatch.setattr(progress_bar, "Progress", found.progress)
+    return found

@@ -1,11 +1,7 @@
 """Long output on a terminal goes through the pager; on a real (pseudo) terminal of 80 columns and 24 lines."""
 
-import fcntl
 import json
 import os
-import pty
-import struct
-import termios
 from pathlib import Path
 
 import pytest
@@ -13,10 +9,9 @@ import pytest
 from bridge.decode.delivery import decode
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
-from tests.support import child
 from tests.support.commands import invoke
-from tests.support.patience import PATIENCE_S
 from tests.support.service import HEALTHSYNC, run_cli
+from tests.support.terminal import on_terminal
 
 NOW = 1_795_430_000_000_000
 
@@ -38,24 +33,10 @@ def data(tmp_path: Path) -> Path:
     return data
 
 
-def on_terminal(data: Path, *words: str, pager: str, lines: int = 24) -> tuple[int, str]:
-    """What a person sees, and the exit code."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, 80, 0, 0))
-    env = os.environ | {"HEALTHSYNC_DATA": str(data), "PAGER": pager, "TERM": "xterm"}
-    env.pop("COLUMNS", None), env.pop("LINES", None)
-    process = child.start([*HEALTHSYNC, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env)
-    os.close(theirs)
-    seen = b""
-    try:
-        while chunk := os.read(ours, 65_536):
-            seen += chunk
-    except OSError:  # Linux's end of a terminal
-        pass
-    finally:
-        os.close(ours)
-        code = process.wait(PATIENCE_S)
-    return code, seen.decode()
+def seen_of(data: Path, *words: str, pager: str, lines: int = 24) -> tuple[int, str]:
+    """The exit code, and what a person sees."""
+    env = os.environ | {"HEALTHSYNC_DATA": str(data), "PAGER": pager}
+    return on_terminal([*HEALTHSYNC, *words], env, lines=lines)
 
 
 @pytest.fixture
@@ -68,7 +49,7 @@ def pager(tmp_path: Path) -> Path:
 
 
 def test_all_events_go_through_the_pager_as_they_come(data: Path, pager: Path) -> None:
-    code, seen = on_terminal(data, "events", "list", pager=str(pager))
+    code, seen = seen_of(data, "events", "list", pager=str(pager))
     assert code == 0
     rows = [line for line in seen.splitlines() if "heart_rate" in line]
     assert len(rows) == 3_000
@@ -76,7 +57,7 @@ def test_all_events_go_through_the_pager_as_they_come(data: Path, pager: Path) -
 
 
 def test_who_leaves_the_pager_has_seen_enough(data: Path) -> None:
-    code, seen = on_terminal(data, "events", "list", pager="head -n 3")
+    code, seen = seen_of(data, "events", "list", pager="head -n 3")
     assert code == 0, seen
     assert 1 <= len([line for line in seen.splitlines() if line.strip()]) <= 3
     assert "Traceback" not in seen
@@ -87,12 +68,12 @@ def test_who_leaves_the_pager_has_seen_enough(data: Path) -> None:
 def test_without_a_pager_that_is_there_all_is_printed(data: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if not name:
         monkeypatch.setenv("PATH", "/nowhere")
-    code, seen = on_terminal(data, "events", "list", "--limit", "40", pager=name)
+    code, seen = seen_of(data, "events", "list", "--limit", "40", pager=name)
     assert (code, seen.count("heart_rate")) == (0, 40)
 
 
 def test_json_and_what_is_no_terminal_need_no_pager(data: Path, pager: Path) -> None:
-    code, seen = on_terminal(data, "events", "list", "--limit", "2", "--json", pager=str(pager))
+    code, seen = seen_of(data, "events", "list", "--limit", "2", "--json", pager=str(pager))
     assert code == 0
     assert "PAGED" not in seen
     assert len(run_cli(data, "events", "list")) == 3_000
@@ -103,5 +84,5 @@ def test_a_list_of_few_rows_that_wrap_to_many_lines_is_long_too(data: Path, page
         users = ",".join(f"user-with-a-long-name-{each}" for each in range(6))
         words = ["subscriber", "add", f"s{number}", "--users", users, "--types", "heart_rate", "--data", str(data)]
         assert invoke(words).exit_code == 0
-    assert "PAGED" in on_terminal(data, "subscriber", "list", pager=str(pager))[1]
-    assert "PAGED" not in on_terminal(data, "subscriber", "list", pager=str(pager), lines=1_000)[1]
+    assert "PAGED" in seen_of(data, "subscriber", "list", pager=str(pager))[1]
+    assert "PAGED" not in seen_of(data, "subscriber", "list", pager=str(pager), lines=1_000)[1]

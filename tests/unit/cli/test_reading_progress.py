@@ -1,33 +1,13 @@
 """What a person sees of the reading of a file: a bar with rate and time left on a terminal, lines elsewhere."""
 
-import io
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from healthsync_mqtt.cli import output, reading_progress
 from healthsync_mqtt.cli.reading_progress import ReadingProgress
+from tests.support.terminal import Clock, DrawnTerminal
 
 SIZE = 8_000_000
-
-
-class Clock:
-    """Time that goes on when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    found = Clock()
-    monkeypatch.setattr(reading_progress, "time", found)
-    return found
 
 
 @pytest.fixture
@@ -35,34 +15,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "export.xml"
     path.write_bytes(bytes(SIZE))
     return path
-
-
-Shown = Callable[[], str]
-
-
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Shown:
-    """What a terminal of 120 columns was sent, as text, since it was last asked; drawn when it is told to only."""
-    made = io.StringIO()
-
-    def console(*, stderr: bool = False) -> Console:
-        assert stderr, "stdout is for programs"
-        return Console(file=made, width=120, force_terminal=True, color_system=None, get_time=clock.monotonic)
-
-    def by_hand(*columns: object, **more: object) -> object:
-        return drawn(*columns, **(more | {"auto_refresh": False, "get_time": clock.monotonic}))
-
-    drawn = reading_progress.Progress
-    monkeypatch.setattr(output, "console", console)
-    monkeypatch.setattr(reading_progress, "Progress", by_hand)
-
-    def shown() -> str:
-        found = made.getvalue()
-        made.seek(0)
-        made.truncate()
-        return found
-
-    return shown
 
 
 def read_on(watch: ReadingProgress, clock: Clock, *, seconds: int, bytes_a_second: int) -> None:
@@ -74,14 +26,14 @@ def read_on(watch: ReadingProgress, clock: Clock, *, seconds: int, bytes_a_secon
             watch.seen(event=number % 2 == 0)
 
 
-def test_on_a_terminal_it_is_a_bar_with_its_rate_and_the_time_left(file: Path, clock: Clock, terminal: Shown) -> None:
+def test_on_a_terminal_it_is_a_bar_with_its_rate_and_the_time_left(
+    file: Path, clock: Clock, terminal: DrawnTerminal
+) -> None:
     with ReadingProgress(file) as watch:
         bar = watch._bar
         assert bar is not None
         read_on(watch, clock, seconds=4, bytes_a_second=1_000_000)
-        terminal()
-        bar.refresh()
-        half = terminal()
+        half = terminal.drawn()
         assert "export.xml" in half
         assert "1.0 MB/s" in half
         assert "4,096 events, 1,024/s" in half
@@ -89,32 +41,30 @@ def test_on_a_terminal_it_is_a_bar_with_its_rate_and_the_time_left(file: Path, c
         (task,) = bar.tasks
         assert (task.completed, task.total, task.percentage) == (SIZE / 2, SIZE, 50)
         read_on(watch, clock, seconds=2, bytes_a_second=1_000_000)
-        terminal()
-        bar.refresh()
-        later = terminal()
+        later = terminal.drawn()
         assert "6,144 events, 1,024/s" in later
         assert "0:00:02" in later
 
 
 def test_a_bar_is_taken_away_at_the_end_and_the_sum_is_said(
-    file: Path, clock: Clock, terminal: Shown, capsys: pytest.CaptureFixture[str]
+    file: Path, clock: Clock, terminal: DrawnTerminal, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with ReadingProgress(file) as watch:
         read_on(watch, clock, seconds=8, bytes_a_second=1_000_000)
-    assert terminal().endswith("\x1b[2K")  # the line is cleared
+    assert terminal.shown().endswith("\x1b[2K")  # the line is cleared
     told = capsys.readouterr()
     assert told.err == "export.xml: 8192 events read in 8.0 s\n"
     assert told.out == ""
 
 
-def test_more_bytes_than_the_file_has_are_not_more_than_all(file: Path, clock: Clock, terminal: Shown) -> None:
+def test_more_bytes_than_the_file_has_are_not_more_than_all(file: Path, clock: Clock, terminal: DrawnTerminal) -> None:
     """A zip in it is read unpacked, say."""
     with ReadingProgress(file) as watch:
         read_on(watch, clock, seconds=3, bytes_a_second=SIZE)
         assert watch._bar is not None
         (task,) = watch._bar.tasks
         assert (task.completed, task.time_remaining) == (SIZE, 0)
-    assert "-" not in terminal().split("events")[-1]
+    assert "-" not in terminal.shown().split("events")[-1]
 
 
 def test_without_a_terminal_it_is_a_line_every_ten_seconds(
