@@ -19,6 +19,8 @@ from tests.support.booted import NOBODY_BOOTS
 from tests.support.fetched import LONG_BUILD, NO_CRATES
 from tests.support.service import Service
 
+# The contracts that ship with the program say what they compared, as the tests here do.
+pytest.register_assert_rewrite("healthsync_mqtt.testing")
 zygote.install()
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so would the programs that they end by it.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient  # type: ignore[attr-defined]  # not in its __all__
 
 from healthsync_mqtt.model.event import Op
@@ -242,6 +243,29 @@ def test_an_erasure_waits_for_a_server_that_is_away(target: Target) -> None:
     assert sink.mend(NOW_US + 3_600_000_000).next is Next.GO_ON
     assert target.ledger.erasing() == {}
     sink.close()
+
+
+def test_an_erasure_waits_for_what_a_transaction_hides(target: Target) -> None:
+    """One that is open, as here, or that Kafka has answered, and whose mark it has still to write."""
+    target.config = target.config.model_copy(update={"timeout_s": 1.0})
+    other = Producer({"bootstrap.servers": target.server.servers, "transactional.id": target.latest})
+    other.init_transactions(60)
+    other.begin_transaction()
+    for partition in range(3):
+        other.produce(target.latest, b"{}", b"bob/x", partition=partition)
+    other.flush(60)
+    sink = target.open()
+    assert ship(sink, rows(1, 9)) is Next.DONE
+    target.ledger.ask_erasure("alice")
+    step = sink.mend(NOW_US)
+    assert (step.next, step.reason) == (Next.WAIT, "open_transaction")
+    assert "open_transaction" in target.ledger.erasing()["alice"]
+    other.abort_transaction(60)
+    while sink.mend(NOW_US + 3_600_000_000).next is not Next.GO_ON:
+        assert "alice" in target.ledger.erasing()
+    sink.close()
+    assert target.ledger.erasing() == {}
+    assert target.there() == []
 
 
 def test_a_topic_that_is_not_there_stops_it_until_somebody_makes_it(target: Target) -> None:

@@ -85,15 +85,17 @@ class KafkaServer:
 
     def messages(self, topic: str) -> list[Any]:
         """What whoever reads with ``read_committed`` sees, partition by partition; no transaction may be open."""
-        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": "test"})
+        asked = {"bootstrap.servers": self.servers, "group.id": "test"}
+        # Who reads what is committed is told of no end behind a transaction whose mark is still to be written.
+        consumer, everything = Consumer(asked), Consumer(asked | {"isolation.level": "read_uncommitted"})
         found = []
         try:
             for number in consumer.list_topics(topic, timeout=_WITHIN_S).topics[topic].partitions:
                 partition = TopicPartition(topic, number)
-                low, high = consumer.get_watermark_offsets(partition, timeout=_WITHIN_S)
+                low, high = everything.get_watermark_offsets(partition, timeout=_WITHIN_S)
                 consumer.assign([TopicPartition(topic, number, low)])
                 until = time.monotonic() + _WITHIN_S
-                # What was committed a moment ago is seen when its mark is written, and a mark is no message.
+                # A mark is no message.
                 while low < high:
                     message = consumer.poll(0.05)
                     if message is not None and message.error() is None:
@@ -102,6 +104,7 @@ class KafkaServer:
                     assert time.monotonic() < until, "Kafka does not answer"
         finally:
             consumer.close()
+            everything.close()
         return found
 
     def _run(self, *command: str) -> None:

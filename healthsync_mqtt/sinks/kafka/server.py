@@ -76,6 +76,7 @@ FAULTS: Final[dict[str, tuple[bool, str]]] = {
     "no_topic": (True, "make the topic, then it goes on by itself: kafka-topics.sh --create --topic TOPIC"),
     "certificate": (True, "is it the CA of the server's certificate? healthsync sink set NAME --ca-file FILE"),
     "unreachable": (False, "does the server run, and do its advertised.listeners lead to it from here?"),
+    "open_transaction": (False, "it ends by itself, at the latest when its producer's transaction.timeout.ms is over"),
     "fenced": (False, "another process ships for this sink; only one may"),
 }
 """By reason: whether it lasts until somebody changes something, and what to do."""
@@ -105,6 +106,10 @@ _REASONS: Final = {
 def fault(error: KafkaError) -> KafkaTroubleError:
     """What an error of the library means here."""
     return KafkaTroubleError(_REASONS.get(error.name(), error.name().lower().lstrip("_")), error.str())
+
+
+def _held_open(topic: str) -> KafkaTroubleError:
+    return KafkaTroubleError("open_transaction", f"a transaction that is open in {topic} hides what came after it")
 
 
 class Kafka:
@@ -220,8 +225,12 @@ class Kafka:
         )
 
     def partitions(self, topic: str) -> list[PartitionSpan]:
-        """What is there now, by partition."""
-        with self._reading() as consumer:
+        """What is there now, by partition; also what is committed, and whose mark Kafka has still to write.
+
+        To who reads with ``read_committed`` a partition ends at the first transaction without its mark (KIP-98), so
+        this is asked as one who reads all.
+        """
+        with self._reading(isolation="read_uncommitted") as consumer:
             found = consumer.list_topics(topic, timeout=self._config.timeout_s).topics[topic].partitions
             spans = []
             for number in found:
@@ -230,22 +239,23 @@ class Kafka:
             return spans
 
     def read(self, topic: str, span: PartitionSpan) -> Iterator[Any]:
-        """Every message of a partition that is committed, the oldest first.
+        """Every message of a span that is committed, the oldest first.
 
-        What was committed a moment ago may be missing: its mark is written after the answer.
+        The marks of transactions that were open when the span was asked for are waited for, each about ``timeout_s``.
         """
-        low = span.low
+        low, answered = span.low, False
         with self._reading() as consumer:
             consumer.assign([TopicPartition(topic, span.number, low)])
             while low < span.high:
                 message = consumer.poll(self._config.timeout_s)
                 if message is None:
-                    raise self._late()
+                    raise _held_open(topic) if answered else self._late()
+                answered = True
                 if (error := message.error()) is None:
                     low = (message.offset() or 0) + 1
                     yield message
-                elif error.name() == "_PARTITION_EOF":
-                    return
+                elif error.name() == "_PARTITION_EOF":  # a mark is no message: it counts up to here
+                    low = message.offset() or 0
                 else:
                     raise fault(error)
 
@@ -259,8 +269,8 @@ class Kafka:
             reader.close()
 
     @contextmanager
-    def _reading(self) -> Iterator[Consumer]:
-        consumer = self._consumer(f"{self._name}.read")
+    def _reading(self, isolation: str = "read_committed") -> Iterator[Consumer]:
+        consumer = self._consumer(f"{self._name}.read", isolation)
         try:
             yield consumer
         except KafkaException as error:
@@ -268,11 +278,11 @@ class Kafka:
         finally:
             consumer.close()
 
-    def _consumer(self, group: str) -> Consumer:
+    def _consumer(self, group: str, isolation: str = "read_committed") -> Consumer:
         return Consumer(
             self._common
             | {"group.id": group, "enable.auto.commit": False, "enable.partition.eof": True,
-               "auto.offset.reset": "error"},
+               "auto.offset.reset": "error", "isolation.level": isolation},
             logger=_QUIET,
         )  # fmt: skip
 
