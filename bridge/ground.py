@@ -117,5 +117,5 @@ def _say_promise(settings: Settings) -> None:
     """What an acknowledgement is worth where the log is on a server; one that is worth nothing was refused."""
     promise = server_promise(settings.paths.root)
     if promise is not None:
-        tell = log.warning if promise.asynchronous else log.info
+        tell = log.warning if promise.asynchronous or promise.waiting else log.info
         tell("storage.server", promise=promise.words)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from healthsync_mqtt.keys.ring import KeyRing
     from healthsync_mqtt.storage.postgres.election import Ballot, PostgresElection
     from healthsync_mqtt.storage.postgres.log import PostgresEventLog
-    from healthsync_mqtt.storage.postgres.server import PostgresServer, ServerPromise
+    from healthsync_mqtt.storage.postgres.promise import ServerPromise
+    from healthsync_mqtt.storage.postgres.server import PostgresServer
 
 _READER, _WRITER = statements("reader"), statements("writer")
 

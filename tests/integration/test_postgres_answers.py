@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import count
 
 import psycopg
@@ -12,7 +13,7 @@ from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 from tests.support.patience import PATIENCE_S, wait_until
-from tests.support.postgres import NEEDED, CutAtCommit, Postgres, server_of_a_module
+from tests.support.postgres import NEEDED, CutAtCommit, EndsAfterCommit, Postgres, server_of_a_module
 
 pytestmark = NEEDED
 server = server_of_a_module
@@ -94,6 +95,22 @@ def test_a_group_that_no_standby_waited_for_is_not_acknowledged(server: Postgres
         assert committed.result(PATIENCE_S) == 2
         assert log.stage([item("b")], [], NOW_US) == [0]
         log.commit()
+
+
+def test_a_commit_is_told_although_what_comes_after_it_fails(server: Postgres) -> None:
+    """Its session ends after the answer, and another service has the log when dead rows are to be taken out."""
+    place = server.place()
+    with PostgresEventLog.open(place, alone=True) as log, ExitStack() as spare:
+        log.stage([item("a")], [], NOW_US)
+        log.scrub()
+
+        def taken_over() -> None:
+            log._connection.close()  # type: ignore[union-attr]
+            spare.enter_context(PostgresEventLog.open(place, alone=True))
+
+        log._connection = EndsAfterCommit(log._connection, taken_over)  # type: ignore[assignment]
+        assert log.commit() == 1
+        assert log.health().scrubbing, "that is owed"
 
 
 def _cut_at_commit(log: PostgresEventLog, instead: Callable[[psycopg.Connection], object]) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import random
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,12 +17,12 @@ from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.postgres.connection import ServerPlace
 from healthsync_mqtt.storage.anchor import AnchorFile, RestoredError
 from healthsync_mqtt.storage.opening import server_promise
-from healthsync_mqtt.storage.postgres.faults import OtherLogError
+from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerGoneError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.testing.log_items import NOW_US, item
 from tests.support.patience import PATIENCE_S, wait_until
-from tests.support.postgres import NEEDED, PASSWORD, Postgres
+from tests.support.postgres import NEEDED, PASSWORD, Postgres, account, program
 
 pytestmark = NEEDED
 
@@ -121,10 +123,13 @@ def test_what_an_asynchronous_standby_lost_is_noticed(servers: Callable[[], Post
     promise = server_promise(data)
     assert promise is not None
     assert "what it has not when it takes over is lost" in promise.words
-    assert promise.behind is not None
+    [follower] = promise.standbys
+    assert (follower.name, follower.state) == ("walreceiver", "async")
+    assert follower.behind is not None
+    assert "standby walreceiver follows asynchronously" in promise.words
     [found, _] = server(data)
     assert (found.grade, found.message[-14:]) == (Grade.NOTE, promise.words[-14:])
-    assert "synchronous_standby_names = '*'" in found.fix
+    assert "synchronous_standby_names = the names of standbys" in found.fix
     place, anchor = either(primary, standby), AnchorFile(tmp_path / "postgres.anchor")
     with PostgresEventLog.open(place, anchor=anchor) as log:
         log.stage([item("a")], [], NOW_US)
@@ -192,6 +197,51 @@ def test_what_was_lost_of_a_bridge_that_is_gone_is_noticed_by_the_others(
         wait_until(lambda: isinstance(failed(reader), OtherLogError), "the reader is told so, too")
     with pytest.raises(RestoredError, match="lost rows at its end"):
         PostgresEventLog.open(place, anchor=anchor)
+
+
+def test_a_writer_waits_for_a_standby_that_takes_no_writes_yet(servers: Callable[[], Postgres]) -> None:
+    """What that lacks may be on its way: nothing says yet that it is lost."""
+    primary = servers().start()
+    PostgresEventLog.open(ServerPlace(primary.url)).close()
+    standby = servers().follow(primary)
+    wait_until(lambda: primary.execute(SYNCHRONOUS) == [("async",)], "the standby follows")
+    place = either(primary, standby)
+    with PostgresEventLog.open(ServerPlace(place.url.partition("?")[0], place.schema), alone=True) as log:
+        standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
+        standby.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: primary.execute(SYNCHRONOUS) == [], "the standby is behind from now on")
+        log.stage([item("a")], [], NOW_US)
+        log.commit()
+        primary.kill()
+        with pytest.raises(ServerGoneError, match="takes no writes") as early:
+            log.keep_lock()
+        assert early.value.retryable
+        with pytest.raises(ServerGoneError):
+            log.stage([item("b")], [], NOW_US)
+        standby.execute("SELECT pg_promote()")
+        with pytest.raises(OtherLogError, match="has lost rows"):
+            log.keep_lock()
+
+
+def test_who_copies_the_server_is_no_standby(servers: Callable[[], Postgres], tmp_path: Path) -> None:
+    """Nobody promotes a backup, and its copy of the journal is not what an operator means by a standby."""
+    primary = servers().start()
+    data = primary.directory(tmp_path / "data")
+    copy = primary.root / "copy"
+    copy.mkdir()
+    if who := account():
+        shutil.chown(copy, who["user"], who["group"])
+    command = [str(program("pg_receivewal")), "-d", primary.url, "-D", str(copy)]
+    process = subprocess.Popen(command, cwd=primary.root, **account())
+    try:
+        wait_until(lambda: primary.execute(SYNCHRONOUS) != [], "it copies")
+        promise = server_promise(data)
+        assert promise is not None
+        assert promise.standbys == ()
+        assert "on the disk of this server, and on no other" in promise.words
+    finally:
+        process.kill()
+        process.wait()
 
 
 def failed(reader: PostgresLogReader) -> StoreError | None:

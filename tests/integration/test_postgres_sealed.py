@@ -12,9 +12,11 @@ from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.keys.faults import TamperedError
 from healthsync_mqtt.keys.opening import ring_of
 from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.postgres.connection import Connection, unremarked
 from healthsync_mqtt.storage.crossing import Crossing
 from healthsync_mqtt.storage.opening import Encryption, encryption, open_log, open_reader, seal_log
 from healthsync_mqtt.storage.port import EventLog, FormatMemory
+from healthsync_mqtt.storage.postgres.faults import ServerBusyError
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 from tests.integration.test_storage_copy import on_disk
@@ -80,6 +82,30 @@ def test_what_was_stored_before_is_sealed_in_steps_and_reads_the_same(server: Po
     assert in_the_clear(server, data) == []
     findings = {each.check: each for each in posture(DataDirectory(data), load_settings(data), NOW_US)}
     assert "whoever copies this disk and the server's" in findings["data keys"].message
+
+
+def test_a_commit_that_no_standby_waited_for_does_not_take_back_that_the_log_is_sealed(
+    server: Postgres, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is made, and nothing is acknowledged; what is written next is sealed."""
+
+    def remarked(connection: Connection, statement: bytes) -> bool:
+        unremarked(connection, statement)
+        return False
+
+    with open_log(data, seal_new=False) as log:
+        fill(log)
+        log.seal_older(99)
+        with monkeypatch.context() as patch:
+            patch.setattr("healthsync_mqtt.storage.postgres.log.unremarked", remarked)
+            with pytest.raises(ServerBusyError, match="did not wait for its standby"):
+                log.commit()
+        fill(log, 10)
+        while log.seal_older(99):
+            log.commit()
+        log.commit()
+    assert encryption(data).mode == "rows"
+    assert in_the_clear(server, data) == []
 
 
 def refuse_again_while_it_is_sealed(data: Path) -> None:

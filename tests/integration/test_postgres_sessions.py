@@ -3,12 +3,17 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
+from healthsync_mqtt.postgres.connection import Connection, ServerPlace
+from healthsync_mqtt.storage.late_sealing import ENCRYPTION
 from healthsync_mqtt.storage.move import MOVED, MovePart
+from healthsync_mqtt.storage.postgres.connection import connect_writer
 from healthsync_mqtt.storage.postgres.faults import AloneError, OtherLogError, ServerUnsafeError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.move import PostgresMovingLog
@@ -87,6 +92,95 @@ def test_what_a_role_has_for_others_is_not_for_our_sessions(server: Postgres) ->
     assert ours == {
         "statement_timeout": "0", "default_transaction_isolation": "read committed", "client_min_messages": "warning",
     }  # fmt: skip
+
+
+def test_a_server_that_stops_to_sync_while_it_runs_is_refused_with_the_next_group() -> None:
+    """It reads its settings again without a restart, and sessions go on."""
+    with Postgres() as server, PostgresEventLog.open(server.place()) as log:
+        numbers = count(1)
+
+        def refused() -> bool:
+            try:
+                log.stage([item(f"e{next(numbers)}")], [], NOW_US)
+            except ServerUnsafeError as error:
+                return "fsync = off" in str(error) and not error.retryable
+            log.commit()
+            return False
+
+        assert not refused()
+        server.execute("ALTER SYSTEM SET fsync = off")
+        server.execute("SELECT pg_reload_conf()")
+        wait_until(refused)
+
+
+def test_a_commit_waits_for_the_disk_although_the_server_stopped_to(server: Postgres) -> None:
+    with PostgresEventLog.open(server.place()) as log:
+        assert log._connection is not None
+        server.execute("ALTER SYSTEM SET synchronous_commit = off")
+        server.execute("SELECT pg_reload_conf()")
+        show = b"SHOW synchronous_commit"
+        try:
+            wait_until(lambda: log._connection.execute(show).fetchall() == [("off",)])  # type: ignore[union-attr]
+            log.stage([item("a")], [], NOW_US)
+            assert log._connection.execute(show).fetchall() == [("on",)]
+            log.commit()
+            assert log._connection.execute(show).fetchall() == [("on",)]
+        finally:
+            server.execute("ALTER SYSTEM RESET synchronous_commit")
+            server.execute("SELECT pg_reload_conf()")
+
+
+def test_what_is_sealed_meanwhile_is_for_good_for_who_has_no_keys(server: Postgres) -> None:
+    place = server.place()
+    with PostgresEventLog.open(place) as log:
+        log.stage([item("a")], [], NOW_US)
+        log.commit()
+        server.cut()
+        server.execute(f"INSERT INTO {place.schema}.meta (name, value) VALUES ('{ENCRYPTION}', 'rows')")
+        with pytest.raises(OtherLogError, match="sealed") as told:
+            log.stage([item("b")], [], NOW_US)
+        assert not told.value.retryable
+
+
+class _Door:
+    """A lock that counts who has come to it."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self.asked += 1
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_a_group_that_the_loop_begins_waits_for_the_thread_that_connects(
+    server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two connections would each want the lock, and one of them would be told that another service has it."""
+    made, on = list[None](), threading.Event()
+
+    def connect(place: ServerPlace) -> Connection:
+        made.append(None)
+        assert on.wait(PATIENCE_S)
+        return connect_writer(place)
+
+    with PostgresEventLog.open(server.place(), alone=True) as log, ThreadPoolExecutor(2) as pool:
+        log._disconnect()
+        door = log._looking = _Door()  # type: ignore[assignment]
+        monkeypatch.setattr("healthsync_mqtt.storage.postgres.log.connect_writer", connect)
+        kept = pool.submit(log.keep_lock)
+        wait_until(lambda: len(made) == 1)
+        staged = pool.submit(log.stage, [item("a")], [], NOW_US)
+        wait_until(lambda: door.asked == 2 or len(made) == 2)
+        on.set()
+        kept.result(PATIENCE_S)
+        assert staged.result(PATIENCE_S) == [1]
+        assert len(made) == 1
+        assert log.commit() == 1
 
 
 def test_a_pooler_of_sessions_is_refused(server: Postgres) -> None:

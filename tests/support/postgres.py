@@ -235,6 +235,23 @@ class CutAtCommit:
         raise psycopg.OperationalError("server closed the connection unexpectedly")
 
 
+class EndsAfterCommit:
+    """A connection whose COMMIT is answered; ``then`` is what happens before anything else does."""
+
+    def __init__(self, connection: Any, then: Callable[[], object]) -> None:
+        self._connection: psycopg.Connection = connection
+        self._then = then
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, statement: bytes, *more: Any) -> Any:
+        answer = self._connection.execute(statement, *more)
+        if statement == b"COMMIT":
+            self._then()
+        return answer
+
+
 def account() -> dict[str, Any]:
     """Who the server runs as, for ``subprocess``: nobody in particular when we are root."""
     if os.geteuid():

@@ -18,8 +18,8 @@ def server(data: Path) -> Iterator[Finding]:
             yield Finding(check="postgresql", grade=Grade.BAD, message=str(promise.unsafe), fix=promise.unsafe.hint)
         elif promise.asynchronous:
             fix = (
-                "on the server: synchronous_commit = on, and synchronous_standby_names = '*' or the names of standbys; "
-                "what a failover may lose now: docs/howto/postgresql.md"
+                "on the server: synchronous_commit = on, and synchronous_standby_names = the names of standbys "
+                "(not '*', which takes pg_basebackup for one); what a failover may lose now: docs/howto/postgresql.md"
             )
             yield Finding(check="postgresql", grade=Grade.NOTE, message=promise.words, fix=fix)
         elif promise.waiting:

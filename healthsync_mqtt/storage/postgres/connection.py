@@ -14,7 +14,13 @@ from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.postgres.connection import OLDEST_SERVER, Connection, ServerPlace, abandon, connect, missed_soon
 from healthsync_mqtt.postgres.schema import bring_up, schema_version
 from healthsync_mqtt.storage.postgres.arrays import register
-from healthsync_mqtt.storage.postgres.faults import AloneError, OtherLogError, ServerUnsafeError, store_error
+from healthsync_mqtt.storage.postgres.faults import (
+    AloneError,
+    OtherLogError,
+    ServerGoneError,
+    ServerUnsafeError,
+    store_error,
+)
 from healthsync_mqtt.storage.postgres.statements import migrations, statements
 
 _SQL = statements("writer")
@@ -84,10 +90,10 @@ def connect_writer(place: ServerPlace) -> Connection:
         missed_soon(connection)  # its lock keeps every other service away
         refuse_unsafe(connection)
         refuse_pooler(connection)
+        _refuse_standby(connection)
         for setting in _WRITER:
             connection.execute(setting.encode())
-        if _value(connection, b"SHOW synchronous_commit") == "off":
-            connection.execute(b"SET synchronous_commit = on")
+        keep_durable(connection, *fetch(connection, _SQL["durability"])[0])
     except BaseException:
         abandon(connection)
         raise
@@ -256,12 +262,39 @@ def _refuse_strange(connection: Connection) -> None:
 
 def refuse_unsafe(connection: Connection) -> None:
     """ServerUnsafeError for a server that may lose what it says is durable."""
-    for name, risk in (("fsync", "a power cut would lose"), ("full_page_writes", "a power cut could damage")):
-        if _value(connection, f"SHOW {name}".encode()) != "on":
+    fsync, pages, _ = fetch(connection, _SQL["durability"])[0]
+    _refuse_lossy(fsync, pages)
+
+
+def keep_durable(connection: Connection, fsync: str, pages: str, commit: str) -> None:
+    """What the next COMMIT rests on, as the server has it now: it reads its settings again while sessions last.
+
+    ServerUnsafeError where it may lose what it says is durable. A COMMIT that would not wait for the disk does so.
+    """
+    _refuse_lossy(fsync, pages)
+    if commit == "off":
+        connection.execute(b"SET synchronous_commit = on")
+
+
+def _refuse_lossy(fsync: str, pages: str) -> None:
+    for name, setting, risk in (
+        ("fsync", fsync, "a power cut would lose"),
+        ("full_page_writes", pages, "a power cut could damage"),
+    ):
+        if setting != "on":
             raise ServerUnsafeError(
                 f"this PostgreSQL has {name} = off: {risk} what was acknowledged",
                 hint=f"set {name} = on in postgresql.conf, and restart the server",
             )
+
+
+def _refuse_standby(connection: Connection) -> None:
+    """ServerGoneError for a server that takes no writes yet: rows that it seems to have lost may be on their way."""
+    if _value(connection, b"SELECT pg_is_in_recovery()"):
+        raise ServerGoneError(
+            "this PostgreSQL is a standby: it takes no writes",
+            hint="name all servers and target_session_attrs=read-write in storage.url; it is tried again",
+        )
 
 
 def refuse_pooler(connection: Connection) -> None:

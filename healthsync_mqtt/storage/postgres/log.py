@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import psycopg
 
-from healthsync_mqtt.errors import StoreError, UnavailableError
+from healthsync_mqtt.errors import HealthSyncError, StoreError, UnavailableError
 from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.model.event import LATEST, Op
 from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon, unremarked
@@ -37,6 +37,7 @@ from healthsync_mqtt.storage.postgres.connection import (
     asked,
     connect_writer,
     fetch,
+    keep_durable,
     migrate,
     other_log,
     refuse_other_schema,
@@ -147,7 +148,8 @@ class PostgresEventLog:
         self._chores: list[Callable[[Connection], None]] = []
         self._scrub = False
         self._closed = False
-        #: While the connection is looked after beside who asks for a position.
+        #: While the connection is made, or a transaction begun: the loop asks for positions and begins what a chore
+        #: writes, and the journal's thread looks after the lock.
         self._looking = threading.Lock()
         self._taken_since: float | None = None
 
@@ -360,11 +362,11 @@ class PostgresEventLog:
 
     def keep_lock(self) -> None:
         """See ``port.EventLog.keep_lock``: the lock goes with the connection, so that is made again at once."""
-        if self._transaction is not None:
-            return
         since, self._taken_since = self._taken_since, None
         try:
             with self._looking, translated("looking after the lock"):
+                if self._transaction is not None:
+                    return  # a chore's, which the loop has begun; it goes on with the group
                 if self._connection is not None:
                     with suppress(psycopg.OperationalError):  # an end is seen here first
                         self._connection.execute(b"SELECT 1")
@@ -425,10 +427,10 @@ class PostgresEventLog:
             refuse_other_schema(connection, self._place)
             marks = dict(fetch(connection, _SQL["meta"]))
             refuse_marked(marks, self._part, accepted=False)
-        except UnavailableError as error:
+            self._facts.refuse_other(connection, self._last)
+            self._use(self._sealed_now(connection))
+        except (UnavailableError, KeyUnavailableError) as error:  # no keys: a service that runs gets none
             raise OtherLogError(str(error), hint=error.hint) from error
-        self._facts.refuse_other(connection, self._last)
-        self._use(self._sealed_now(connection))
 
     def _disconnect(self) -> None:
         abandon(self._connection)
@@ -453,16 +455,17 @@ class PostgresEventLog:
 
     def _begun(self) -> Connection:
         """The connection, inside of the transaction that has the lock."""
-        if self._transaction is not None:
-            assert self._connection is not None
-            return self._connection
-        try:
-            return self._begin(self._connected())
-        except psycopg.OperationalError:
-            # It may have been cut while nothing was going on, which is first seen now: nothing is lost, so once more.
-            if self._connection is not None and not self._connection.closed:
-                raise
-            return self._begin(self._connected())
+        with self._looking:
+            if self._transaction is not None:
+                assert self._connection is not None
+                return self._connection
+            try:
+                return self._begin(self._connected())
+            except psycopg.OperationalError:
+                # It may have been cut while nothing was going on, which is first seen now: nothing is lost, so again.
+                if self._connection is not None and not self._connection.closed:
+                    raise
+                return self._begin(self._connected())
 
     def _begin(self, connection: Connection) -> Connection:
         self._transaction, self._staged_last = "", None
@@ -471,7 +474,8 @@ class PostgresEventLog:
             begun = asked(connection, _SQL["begin"])
             # A statement of its own: the one that waited for the lock sees the rows of before.
             known = asked(connection, _SQL["known_at_head"], (0 if self._last is None else self._last.seq,))
-        self._staged_head, self._counted, self._transaction = begun.fetchall()[0]
+        self._staged_head, self._counted, self._transaction, *settings = begun.fetchall()[0]
+        keep_durable(connection, *settings)
         self._begun_head = self._staged_head
         self._refuse_other(known.fetchall())
         self._staged_positions = {}
@@ -523,6 +527,7 @@ class PostgresEventLog:
             if not self._is_there(self._staged_last):
                 raise
         if not unremarked(self._connected(), _SQL["write_again"]):
+            self._disconnect()  # it is committed: how the log is sealed now is read anew, and not taken back
             raise ServerBusyError(
                 "PostgreSQL did not wait for its standby: committing",
                 hint="who broke off the wait? nothing was acknowledged, and it is tried again",
@@ -734,8 +739,8 @@ class PostgresEventLog:
     def _scrub_now(self) -> None:
         try:
             self._connected().execute(_ERASING["vacuum"])
-        except psycopg.Error:
-            return  # the next commit tries again
+        except (psycopg.Error, HealthSyncError):
+            return  # what came before is committed; the next commit tries again
         self._scrub = False
 
 

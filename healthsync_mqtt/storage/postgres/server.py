@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from healthsync_mqtt.config.sections import StorageSettings
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
@@ -26,6 +25,7 @@ from healthsync_mqtt.storage.postgres.election import Ballot, PostgresElection
 from healthsync_mqtt.storage.postgres.faults import AloneError, ServerUnsafeError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.move import PostgresMovingLog
+from healthsync_mqtt.storage.postgres.promise import ServerPromise, Standby
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.storage.postgres.sealing import sealed_as
 from healthsync_mqtt.storage.postgres.sinks_claim import adopt, claim, claimed
@@ -34,43 +34,6 @@ from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.storage.sealing import Sealed
 
 _SQL = statements("writer")
-
-
-class ServerPromise(NamedTuple):
-    """What an acknowledgement is worth on this server. ``unsafe``: why it is worth nothing, and the fix."""
-
-    version: str
-    synchronous_commit: str
-    #: ``synchronous_standby_names``; "" when no commit waits for another machine.
-    waits_for: str
-    standbys: int
-    #: Bytes that were committed here and are not on the disk of the last of them; None where this role is not told.
-    behind: int | None
-    bytes: int
-    unsafe: HealthSyncError | None
-
-    @property
-    def asynchronous(self) -> bool:
-        """Whether there is a standby that may not have what was acknowledged, when it takes over."""
-        return self.standbys > 0 and (not self.waits_for or self.synchronous_commit == "local")
-
-    @property
-    def waiting(self) -> bool:
-        """Whether nothing is acknowledged, because commits wait for a standby and there is none."""
-        return bool(self.waits_for) and self.synchronous_commit != "local" and not self.standbys
-
-    @property
-    def words(self) -> str:
-        """What is acknowledged, in a sentence."""
-        kept = f"PostgreSQL {self.version}, synchronous_commit = {self.synchronous_commit}: "
-        if self.asynchronous:
-            behind = "" if self.behind is None else f", {self.behind} bytes behind now"
-            return f"{kept}a standby follows asynchronously{behind}; what it has not when it takes over is lost"
-        if self.waiting:
-            return f"{kept}nothing is acknowledged until a standby of synchronous_standby_names is there"
-        if self.waits_for and self.synchronous_commit != "local":
-            return f"{kept}what is acknowledged is on the disk of this server and of a standby"
-        return f"{kept}what is acknowledged is on the disk of this server, and on no other"
 
 
 class PostgresServer:
@@ -185,8 +148,9 @@ class PostgresServer:
                 refuse_unsafe(connection)
             except ServerUnsafeError as error:
                 unsafe = error
-            commit, waits_for, standbys, behind, version, size = fetch(connection, _SQL["promises"])[0]
-        return ServerPromise(version, "on" if commit == "off" else commit, waits_for, standbys, behind, size, unsafe)
+            commit, waits_for, version, size = fetch(connection, _SQL["promises"])[0]
+            standbys = tuple(Standby(*row) for row in fetch(connection, _SQL["standbys"]))
+        return ServerPromise(version, "on" if commit == "off" else commit, waits_for, standbys, size, unsafe)
 
     @contextmanager
     def _looking(self) -> Iterator[Connection]:

@@ -91,17 +91,26 @@ def _prepare(connection: Connection) -> None:
         raise UnavailableError(
             "the database of the registry is not in UTF-8", hint="createdb --encoding=UTF8 --template=template0"
         )
-    if value(connection, "SHOW fsync") != "on":
+    keep_durable(connection)
+    # Not a statement's time: a COMMIT that waits for a standby would be called done when that ends.
+    connection.execute(f"SET lock_timeout = {_PATIENCE_MS}".encode())
+    connection.execute(f"SET idle_in_transaction_session_timeout = {2 * _PATIENCE_MS}".encode())
+
+
+def keep_durable(connection: Connection) -> None:
+    """A revocation that was answered must not come undone: where commits do not wait for the disk, these do.
+
+    UnavailableError where none does. A server reads its settings again while sessions last, so a change asks anew.
+    """
+    row = connection.execute(SQL["durability"].encode()).fetchone()
+    fsync, commit = row or ("", "")
+    if fsync != "on":
         raise UnavailableError(
             "this PostgreSQL has fsync = off: a power cut would undo what was revoked",
             hint="set fsync = on in postgresql.conf, and restart the server",
         )
-    # A revocation that was answered must not come undone: where commits do not wait for the disk, these do.
-    if value(connection, "SHOW synchronous_commit") == "off":
+    if commit == "off":
         connection.execute(b"SET synchronous_commit = on")
-    # Not a statement's time: a COMMIT that waits for a standby would be called done when that ends.
-    connection.execute(f"SET lock_timeout = {_PATIENCE_MS}".encode())
-    connection.execute(f"SET idle_in_transaction_session_timeout = {2 * _PATIENCE_MS}".encode())
 
 
 def migrate(connection: Connection, place: ServerPlace) -> None:

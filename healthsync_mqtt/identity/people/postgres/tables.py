@@ -15,7 +15,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from healthsync_mqtt.errors import HealthSyncError, StoreError
-from healthsync_mqtt.identity.people.postgres.connection import SQL, connect_registry, migrate, translated
+from healthsync_mqtt.identity.people.postgres.connection import SQL, connect_registry, keep_durable, migrate, translated
 from healthsync_mqtt.identity.people.postgres.dialect import deletion, for_postgres, insertion, update
 from healthsync_mqtt.identity.people.tables import GENERATION, Key, Tables
 from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon, unremarked
@@ -202,6 +202,7 @@ class PostgresTables(Tables):
             return
         try:
             connection.execute(SQL["lock"].encode(), (self._place.schema,))
+            keep_durable(connection)
         except BaseException:
             self._roll_back()
             raise

@@ -8,7 +8,8 @@ INSERT INTO meta (name, value) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING
 INSERT INTO meta (name, value) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 
 -- name: begin
-SELECT seq, counted, pg_current_xact_id()::text FROM head WHERE one FOR UPDATE
+SELECT seq, counted, pg_current_xact_id()::text, current_setting('fsync'), current_setting('full_page_writes'),
+current_setting('synchronous_commit') FROM head WHERE one FOR UPDATE
 
 -- name: known_at_head
 SELECT e.epoch, l.seq, l.identity, l.received_us FROM (SELECT epoch FROM epoch ORDER BY no DESC LIMIT 1) AS e
@@ -124,10 +125,18 @@ SELECT pg_advisory_unlock(%s, hashtext(%s))
 -- name: move_head_and_tell
 WITH moved AS (UPDATE head SET seq = %s WHERE one RETURNING seq) SELECT pg_notify(%s, seq::text) FROM moved
 
+-- name: durability
+SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit')
+
 -- name: promises
 SELECT current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
-(SELECT count(*) FROM pg_stat_replication), CASE WHEN NOT pg_is_in_recovery() THEN
-(SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn))::bigint FROM pg_stat_replication) END, current_setting('server_version'), pg_database_size(current_database())
+current_setting('server_version'), pg_database_size(current_database())
+
+-- name: standbys
+SELECT coalesce(application_name, ''), coalesce(sync_state, ''),
+CASE WHEN NOT pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn)::bigint END FROM pg_stat_replication
+WHERE state IS DISTINCT FROM 'backup' AND coalesce(application_name, '') NOT IN ('pg_basebackup', 'pg_receivewal')
+ORDER BY application_name, pid
 
 -- name: mark
 SELECT value FROM meta WHERE name = %s

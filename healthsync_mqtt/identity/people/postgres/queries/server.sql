@@ -1,6 +1,9 @@
 -- name: lock
 SELECT pg_advisory_xact_lock(1213415239, hashtext($1))
 
+-- name: durability
+SELECT current_setting('fsync'), current_setting('synchronous_commit')
+
 -- name: lock_audit
 SELECT pg_advisory_xact_lock(1213415241, hashtext($1))
 
