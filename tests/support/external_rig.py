@@ -1,3 +1,4 @@
+# long: one rig of broker, bridges, devices and what is checked of them
 """A broker, its bridges and devices that never stop, and the comparison of what devices were told with the logs.
 
 Devices are the real client: they delete an event when they have its receipt. Whatever is killed or cut, what a device
@@ -6,6 +7,7 @@ was told is stored, everything it sent is stored in the end, and each event is s
 
 import asyncio
 import contextlib
+import json
 import random
 import signal
 import time
@@ -13,14 +15,18 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.client.backoff import Backoff
 from healthsync_mqtt.identity.certificates.files import renew_server
+from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.links.client import MqttTransport
 from healthsync_mqtt.mqtt.links.manners import BEST, OLD, Manners
 from healthsync_mqtt.mqtt.links.probe import talk
+from healthsync_mqtt.sinks.config import Sinks
+from healthsync_mqtt.sinks.config import made as made_sink
 from healthsync_mqtt.storage.anchor import AnchorFile
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.sqlite.comparison import anchor_path
@@ -73,6 +79,13 @@ class Rig:
     disk: Path | None = None
     #: The broker is a RabbitMQ, which speaks 3.1.1 alone.
     rabbitmq: bool = False
+    #: Devices correct some of what they sent, and bridges ship it into files; all of them have the directory of sinks.
+    corrections: bool = False
+    ships: bool = False
+    #: by user and id, the newest version that was receipted, where that is a correction
+    corrected: dict[tuple[str, str], int] = field(default_factory=dict)
+    #: the last row that has to be in the sink
+    shipped_through: int = 0
     #: Bridges are ``healthsync bridge run``.
     by_command: bool = False
     #: Bridges try the broker's rules before they work.
@@ -124,9 +137,11 @@ class Rig:
                     # The ordered device waits for no receipt: what it sent may still wait at the broker.
                     while self.stored(ORDERED) < len(self.acknowledged.get(ORDERED, [])):  # noqa: ASYNC110
                         await asyncio.sleep(0.1)
+                    if self.ships:
+                        await self._shipped_up()
             except TimeoutError:
                 self.violations.append(
-                    f"devices have events without a receipt after {PATIENCE_S:g} s on a healthy system"
+                    f"after {PATIENCE_S:g} s on a healthy system events have no receipt, or are not in the sink"
                 )
             finally:
                 for task in (*tasks, *unsure):
@@ -146,6 +161,10 @@ class Rig:
             for file in self.broker.store.directory.iterdir():
                 (credentials / file.name).touch(mode=0o600)
                 (credentials / file.name).write_bytes(file.read_bytes())
+        if self.ships and data == self.broker.data:
+            Sinks(data).put(made_sink(kind="file", name="file", path=str(self.shipped)))
+        elif self.ships:
+            (data / "sinks").symlink_to(self.broker.data / "sinks")
         text = f"""
         [external]
         host = "localhost"
@@ -199,10 +218,15 @@ class Rig:
         client._transport = replace(client._transport, manners=Manners(best))
         async with client:
             waiting: set[asyncio.Task[None]] = set()
+            versions: dict[str, int] = {}
             while self.sending:
                 names = [f"{user}-{made + place}" for place in range(self.rng.choice((1, 5, 20)))]
                 made += len(names)
-                waiting.add(task := asyncio.create_task(self._publish(client, user, names)))
+                sent = dict.fromkeys(names, 0)
+                if self.corrections and self.rng.random() < 0.3:  # also of what is on its way
+                    again = f"{user}-{self.rng.randrange(made)}"
+                    sent[again] = versions[again] = versions.get(again, 0) + 1
+                waiting.add(task := asyncio.create_task(self._publish(client, user, sent)))
                 task.add_done_callback(waiting.discard)
                 await asyncio.sleep(self.rng.uniform(0, 0.02) if len(waiting) < WINDOW else 0.1)
                 while len(waiting) >= WINDOW and self.sending:
@@ -210,13 +234,18 @@ class Rig:
             await asyncio.gather(*waiting)
             await client.drain()  # and what a log that was put back made it send again
 
-    async def _publish(self, client: DeviceClient, user: str, names: list[str]) -> None:
+    async def _publish(self, client: DeviceClient, user: str, sent: Mapping[str, int]) -> None:
+        """``sent``: ids and versions; one that is not 0 is a correction."""
+        event = {"type": "heart_rate", "start_time": "2025-11-23T06:00:00Z"}
         events = [
-            {"id": name, "type": "heart_rate", "start_time": "2025-11-23T06:00:00Z", "value": {"bpm": 60}}
-            for name in names
+            event | {"id": name, "value": {"bpm": 60 + version % 99}} | ({"version": version} if version else {})
+            for name, version in sent.items()
         ]
         results = await client.publish(events)
-        self.acknowledged[user] += names
+        self.acknowledged[user] += sent
+        for name, version in sent.items():
+            if version > self.corrected.get((user, name), 0):
+                self.corrected[user, name] = version
         if results.rejected:
             self.violations.append(f"{user}: events were rejected")
 
@@ -238,7 +267,7 @@ class Rig:
         # A loaded broker that answers late has lost nothing: only the length of the run bounds this wait.
         async with talk(replace(self.broker.address, timeout=_ANSWER_S)) as device:
             await device.login(self.broker.device_account(ORDERED, "d"))
-            goal, free, seen = len(told) + messages, len(told) + _AHEAD, dict.fromkeys(self.processes, (0, 0))
+            goal, free, seen = len(told) + messages, len(told) + _AHEAD, dict.fromkeys(self.logs, (0, 0))
             while self.sending if not messages else len(told) < goal:
                 names = [f"{ORDERED}-{len(told) + place}" for place in range(50 if messages else 10)]
                 await device.publish_all(
@@ -255,9 +284,9 @@ class Rig:
 
         ``seen`` is how far this has come in each log, and how many it has found there.
         """
-        for name, process in self.processes.items():
+        for name, data in self.logs.items():
             place, found = seen[name]
-            with open_reader(process.data) as reader:
+            with open_reader(data) as reader:
                 while rows := reader.read(place, 500, user=ORDERED):
                     place, found = rows[-1].seq, found + len(rows)
             seen[name] = place, found
@@ -348,17 +377,56 @@ class Rig:
                 total += len(reader.read(0, 10_000_000, user=user))
         return total
 
+    @property
+    def shipped(self) -> Path:
+        """Where the sink writes."""
+        return self.root / "shipped"
+
+    def _lines(self) -> list[dict[str, Any]]:
+        """What the sink has written; the last line may be half of one while it writes."""
+        found = []
+        for file in sorted(self.shipped.glob("events-*.ndjson")):
+            found += [json.loads(line) for line in file.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+        return found
+
+    async def _shipped_up(self) -> None:
+        """Wait until what is stored now is in the sink; devices that are not sure of their messages still send."""
+        (data,) = self.logs.values()
+        with open_reader(data) as reader:
+            self.shipped_through = reader.head()
+            while (reader.cursor("sink:file") or 0) < self.shipped_through:  # noqa: ASYNC110  # another process ships
+                await asyncio.sleep(0.2)
+
+    def _check_corrections(self, latest: Mapping[tuple[str, str], Record]) -> None:
+        """``latest``: by user and id, the row that the log calls so."""
+        newest = {key: row.version for key, row in latest.items()}
+        for key, version in self.corrected.items():
+            if newest.get(key, -1) < version:
+                self.violations.append(f"{key}: version {version} has a receipt, and the log has {newest.get(key)}")
+        if not self.ships:
+            return
+        there: dict[tuple[str, str], int] = {}
+        for line in self._lines():
+            key = line["user_id"], line["id"]
+            there[key] = max(line["version"], there.get(key, 0))
+        for key, row in latest.items():
+            if row.seq <= self.shipped_through and there.get(key, -1) < row.version:
+                self.violations.append(f"{key}: the log has version {row.version}, and the sink {there.get(key)}")
+
     def check(self) -> int:
         """Compare what devices were told with what is in the logs; how many events are stored."""
         stored: dict[str, list[str]] = {}
+        latest: dict[tuple[str, str], Record] = {}
         parts = dict(self.bridges)
         for name, data in self.logs.items():
             shard = parts[name] if self.postgres is None else ""
             with open_reader(data) as reader:
                 rows = reader.read(0, 10_000_000, history=True)
-            ids = [row.id for row in rows]
-            if len(ids) != len(set(ids)):
+                latest |= {(row.user, row.id): row for row in reader.read(0, 10_000_000)}
+            if len(rows) != len({(row.user, row.id, row.version) for row in rows}):
                 self.violations.append(f"{name}: an event is stored twice in one log")
+            if not self.corrections and len(rows) != len({(row.user, row.id) for row in rows}):
+                self.violations.append(f"{name}: an event has two versions, and nobody corrected it")
             positions: dict[str, list[int]] = {}
             for row in rows:
                 positions.setdefault(row.user, []).append(row.position)
@@ -368,6 +436,7 @@ class Rig:
             for user, found in positions.items():
                 if found != list(range(1, len(found) + 1)):
                     self.violations.append(f"{name}: the positions of {user} are not 1 to {len(found)}, in order")
+        self._check_corrections(latest)
         self.violations += self.unsure.violations
         # A log that was put back lacks what only a device that is sure of its messages sends again.
         sure = () if "restore" in self.faults else UNSURE

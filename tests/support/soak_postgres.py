@@ -138,7 +138,8 @@ async def soak_shared(
             disk = None
         wires = {name: await stack.enter_async_context(Proxy(postgres.port)) for name in names}
         rig = Rig(
-            root=directory, rng=rng, bridges=parts, ordered=False, postgres=postgres,
+            root=directory, rng=rng, bridges=parts, postgres=postgres, corrections=True, ships=True,
+            ordered=rabbitmq,  # where a user has one bridge at a time; $share keeps no order
             postgres_ports={name: wire.port for name, wire in wires.items()}, rabbitmq=rabbitmq, disk=disk,
         )  # fmt: skip
         async with rig.running():
