@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from healthsync_mqtt.cli.doctor.finding import Grade
 from healthsync_mqtt.cli.doctor.server import server
+from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.postgres.connection import ServerPlace
 from healthsync_mqtt.storage.anchor import AnchorFile, RestoredError
@@ -242,6 +244,25 @@ def test_who_copies_the_server_is_no_standby(servers: Callable[[], Postgres], tm
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_transaction_that_is_open_for_long_is_named(
+    servers: Callable[[], Postgres], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server keeps what it may see, erased or not."""
+    here = servers().start()
+    data = here.directory(tmp_path / "data")
+    database = load_settings(data).storage.url.rpartition("/")[2]
+    with psycopg.connect(here.url, dbname=database, application_name="forgotten") as session:
+        session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        session.execute("SELECT count(*) FROM pg_class")
+        assert [each.check for each in server(data)] == ["postgresql", "event log"], "not for long"
+        monkeypatch.setattr("healthsync_mqtt.cli.doctor.server._OLD_S", 0)
+        [_, found, _] = server(data)
+        assert (found.check, found.grade) == ("postgresql transactions", Grade.NOTE)
+        assert f"(process {session.info.backend_pid}, forgotten)" in found.message
+        assert f"pg_terminate_backend({session.info.backend_pid})" in found.fix
+    assert [each.check for each in server(data)] == ["postgresql", "event log"]
 
 
 def failed(reader: PostgresLogReader) -> StoreError | None:

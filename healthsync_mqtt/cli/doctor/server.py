@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from healthsync_mqtt.cli.doctor.finding import Finding, Grade
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.storage.opening import compare_with_anchor, server_promise
+
+_OLD_S: Final = 3600
+"""A copy by pg_dump may take that long; what is forgotten takes longer."""
 
 
 def server(data: Path) -> Iterator[Finding]:
@@ -29,6 +33,15 @@ def server(data: Path) -> Iterator[Finding]:
             yield Finding(check="postgresql", grade=Grade.BAD, message=promise.words, fix=fix)
         else:
             yield Finding(check="postgresql", grade=Grade.GOOD, message=promise.words)
+        if (oldest := promise.oldest) is not None and oldest.seconds >= _OLD_S:
+            yield Finding(
+                check="postgresql transactions",
+                grade=Grade.NOTE,
+                message=f"a transaction is open for {oldest.seconds // 60} minutes (process {oldest.pid}, "
+                f"{oldest.name or 'no name'}): until it ends, what is changed or erased stays on the server's disk, and "
+                "commits get slower",
+                fix=f"on the server: SELECT pg_terminate_backend({oldest.pid}); a large log is copied by pg_basebackup",
+            )
         seen = compare_with_anchor(data)
         seen.refuse()
     except HealthSyncError as error:

@@ -19,6 +19,14 @@ class Standby(NamedTuple):
     behind: int | None
 
 
+class OldTransaction(NamedTuple):
+    """The oldest transaction that others have open in the database: what it may see, the server keeps."""
+
+    pid: int
+    name: str
+    seconds: int
+
+
 class ServerPromise(NamedTuple):
     """What an acknowledgement is worth on this server. ``unsafe``: why it is worth nothing, and the fix."""
 
@@ -30,6 +38,8 @@ class ServerPromise(NamedTuple):
     standbys: tuple[Standby, ...]
     bytes: int
     unsafe: HealthSyncError | None
+    #: None: nobody has one open, or this role is not told.
+    oldest: OldTransaction | None = None
 
     @property
     def followed(self) -> tuple[Standby, ...]:

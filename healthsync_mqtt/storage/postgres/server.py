@@ -25,7 +25,7 @@ from healthsync_mqtt.storage.postgres.election import Ballot, PostgresElection
 from healthsync_mqtt.storage.postgres.faults import AloneError, ServerUnsafeError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.move import PostgresMovingLog
-from healthsync_mqtt.storage.postgres.promise import ServerPromise, Standby
+from healthsync_mqtt.storage.postgres.promise import OldTransaction, ServerPromise, Standby
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.storage.postgres.sealing import sealed_as
 from healthsync_mqtt.storage.postgres.sinks_claim import adopt, claim, claimed
@@ -150,7 +150,9 @@ class PostgresServer:
                 unsafe = error
             commit, waits_for, version, size = fetch(connection, _SQL["promises"])[0]
             standbys = tuple(Standby(*row) for row in fetch(connection, _SQL["standbys"]))
-        return ServerPromise(version, "on" if commit == "off" else commit, waits_for, standbys, size, unsafe)
+            oldest = next((OldTransaction(*row) for row in fetch(connection, _SQL["oldest"])), None)
+        commit = "on" if commit == "off" else commit
+        return ServerPromise(version, commit, waits_for, standbys, size, unsafe, oldest)
 
     @contextmanager
     def _looking(self) -> Iterator[Connection]:

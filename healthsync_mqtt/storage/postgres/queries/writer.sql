@@ -132,6 +132,11 @@ SELECT current_setting('fsync'), current_setting('full_page_writes'), current_se
 SELECT current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
 current_setting('server_version'), pg_database_size(current_database())
 
+-- name: oldest
+SELECT pid, coalesce(application_name, ''), extract(epoch FROM clock_timestamp() - xact_start)::bigint FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL) ORDER BY xact_start LIMIT 1
+
 -- name: standbys
 SELECT coalesce(application_name, ''), coalesce(sync_state, ''),
 CASE WHEN NOT pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn)::bigint END FROM pg_stat_replication
