@@ -19,6 +19,9 @@ pytestmark = NEEDED
 server = server_of_a_module
 
 
+LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+
+
 def test_a_group_is_there_when_its_row_is_and_its_answer_was_lost(server: Postgres) -> None:
     """The connection ends between the commit and its answer: it is durable, and is told so."""
     place = server.place()
@@ -106,6 +109,7 @@ def test_a_commit_is_told_although_what_comes_after_it_fails(server: Postgres) -
 
         def taken_over() -> None:
             log._connection.close()  # type: ignore[union-attr]
+            wait_until(lambda: server.execute(LOCKS) == [(0,)], "the server has seen it")
             spare.enter_context(PostgresEventLog.open(place, alone=True))
 
         log._connection = EndsAfterCommit(log._connection, taken_over)  # type: ignore[assignment]

@@ -38,8 +38,8 @@ def server(data: Path) -> Iterator[Finding]:
                 check="postgresql transactions",
                 grade=Grade.NOTE,
                 message=f"a transaction is open for {oldest.seconds // 60} minutes (process {oldest.pid}, "
-                f"{oldest.name or 'no name'}): until it ends, what is changed or erased stays on the server's disk, and "
-                "commits get slower",
+                f"{oldest.name or 'no name'}): until it ends, what is changed or erased stays on the server's disk, "
+                "and commits get slower",
                 fix=f"on the server: SELECT pg_terminate_backend({oldest.pid}); a large log is copied by pg_basebackup",
             )
         seen = compare_with_anchor(data)
