@@ -24,6 +24,9 @@ from healthsync_mqtt.model.text import is_clean, printable
 FORM: Final = "apple_health"
 _USER_ENTERED: Final = "HKWasUserEntered"
 _ZONE: Final = "HKTimeZone"
+_MEAL: Final = "HKBloodGlucoseMealTime"
+_REASON: Final = "HKInsulinDeliveryReason"
+_TELLING: Final = frozenset({_USER_ENTERED, _ZONE, _MEAL, _REASON})
 _MEALS: Final = {"1": "before_meal", "2": "after_meal"}
 _INSULIN: Final = {"1": "basal", "2": "bolus"}
 _PROTECTED: Final = {"1": "protected", "0": "unprotected"}
@@ -48,6 +51,7 @@ class AppleRecords:
     def __init__(self, user: str) -> None:
         self._user = user
         self.clock = AppleClock()
+        self._read = self.clock.read
         self._ids: dict[str, Callable[[str, str, str, str], str]] = {}
         self._plans: dict[tuple[str, str | None], _RecordPlan] = {}
         self._sources: dict[tuple[str, str | None, bool], dict[str, str]] = {}
@@ -61,25 +65,29 @@ class AppleRecords:
             if theirs not in names.QUANTITIES:
                 return self._category(theirs, record, parts)
             plan = self._plans[theirs, unit] = _plan(names.QUANTITIES[theirs], unit)
+        type_, field, factor, add, of_moment = plan
         number = float(record["value"])
         if not isfinite(number):
             raise RefusedError(Reason.BAD_NUMBER, "value", "a number that is not finite")
         # Of a percentage only where it is a fraction: some apps write 97 where the phone writes 0.97.
-        if (plan.factor != 1.0 or plan.add) and (unit != "%" or -1.0 <= number <= 1.0):
-            number = round(number * plan.factor + plan.add, 9)
-        value: dict[str, Any] = {plan.field: int(number) if number.is_integer() and abs(number) < 2**53 else number}
-        key = f"{number:.4g}" if plan.of_moment else ""
-        event = self.framed(plan.type, value, record, key)
+        if (factor != 1.0 or add) and (unit != "%" or -1.0 <= number <= 1.0):
+            number = round(number * factor + add, 9)
+        told = int(number) if number.is_integer() and abs(number) < 2**53 else number
+        key = ""
+        if of_moment:
+            # A whole number of so few digits reads the same both ways, and this one is far quicker.
+            key = str(told) if type(told) is int and 0 < told < 10_000 else f"{number:.4g}"
+        event = self.framed(type_, {field: told}, record, key)
         if parts:
-            self._described(event, plan.type, parts)
+            self._described(event, type_, parts)
         return event
 
     def framed(self, type_: str, value: dict[str, Any], record: Attributes, key: str = "") -> Event:
         """An event with the times, the app and the device of a record."""
-        get = record.get
+        get, read = record.get, self._read
         began, ended, app, version = record["startDate"], get("endDate"), record["sourceName"], get("sourceVersion")
-        start, offset_s = self.clock.read(began)
-        end = start if ended is None or ended == began else self.clock.read(ended)[0]
+        start, offset_s = read(began)
+        end = start if ended is None or ended == began else read(ended)[0]
         try:
             known_by = self._ids[type_]
         except KeyError:
@@ -94,8 +102,11 @@ class AppleRecords:
         }
         if end != start:
             event["end_time"] = end
-        if "device" in record and (device := record["device"]):
-            event["device"] = self._devices.get(device) or self._device(device)
+        device = get("device")
+        if device:
+            # The words after the address in memory, which is another one in each export, or for each record.
+            words = device.partition(">, ")[2]
+            event["device"] = self._devices.get(words) or self._device(words)
         return event
 
     def _source(self, app: str, version: str | None, *, manual: bool = False) -> dict[str, str]:
@@ -112,22 +123,18 @@ class AppleRecords:
         return found
 
     def _device(self, text: str) -> dict[str, str]:
-        """The words after the address in memory, which is another one in each export."""
-        whole, text = text, text.partition(">, ")[2]
-        found = self._devices.get(text)
-        if found is None:
-            found = {"platform": "ios"}
-            said = dict(part.partition(":")[::2] for part in text.rstrip(">").split(", ") if ":" in part)
-            for ours, theirs in (
-                ("model", "hardware"), ("model", "model"), ("manufacturer", "manufacturer"), ("os_version", "software"),
-            ):  # fmt: skip
-                if said.get(theirs):
-                    found.setdefault(ours, _clean(said[theirs].strip()))
-            if "Watch" in text:
-                found["platform"] = "watchos"
-        if len(self._devices) > 10_000:  # there may be an address for each record
+        found = {"platform": "ios"}
+        said = dict(part.partition(":")[::2] for part in text.rstrip(">").split(", ") if ":" in part)
+        for ours, theirs in (
+            ("model", "hardware"), ("model", "model"), ("manufacturer", "manufacturer"), ("os_version", "software"),
+        ):  # fmt: skip
+            if said.get(theirs):
+                found.setdefault(ours, _clean(said[theirs].strip()))
+        if "Watch" in text:
+            found["platform"] = "watchos"
+        if len(self._devices) > 10_000:
             self._devices.clear()
-        self._devices[text] = self._devices[whole] = found
+        self._devices[text] = found
         return found
 
     def _described(self, event: Event, type_: str, parts: Parts) -> None:
@@ -135,15 +142,18 @@ class AppleRecords:
         for _, name, said in parts:
             if name != "MetadataEntry":
                 continue
-            key, word = said.get("key"), said.get("value", "")
+            key = said.get("key")
+            if key not in _TELLING:
+                continue
+            word = said.get("value", "")
             if key == _USER_ENTERED and word == "1":
                 source = event["source"]
                 event["source"] = self._source(source["app"], source.get("app_version"), manual=True)
             elif key == _ZONE:
                 self.placed(event, word)
-            elif key == "HKBloodGlucoseMealTime" and type_ == "glucose" and word in _MEALS:
+            elif key == _MEAL and type_ == "glucose" and word in _MEALS:
                 event["value"]["meal"] = _MEALS[word]
-            elif key == "HKInsulinDeliveryReason" and type_ == "insulin_delivery":
+            elif key == _REASON and type_ == "insulin_delivery":
                 event["value"]["reason"] = _INSULIN.get(word, "unknown")
         if type_ == "insulin_delivery":
             event["value"].setdefault("reason", "unknown")
