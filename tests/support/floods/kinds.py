@@ -190,6 +190,10 @@ def _fragments(login: Login) -> bytes:
     return b"".join(bytes((opcode, 0x81, 0, 0, 0, 0, byte)) for opcode, byte in zip(opcodes, packet, strict=True))
 
 
+_EMPTY_FRAGMENTS = b"".join(bytes((opcode, 0x80, 0, 0, 0, 0)) for opcode in (0x02, *(0x00,) * 1_000, 0x80))
+"""A message of nothing: a first fragment, continuations of it, and the last one."""
+
+
 def _handover(login: Login) -> bytes:
     """Goes without a goodbye, so that its will is published, retained."""
     will = Will(_status(login).decode(), b"{}", 0, retain=True)
@@ -245,12 +249,14 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="requests", block=_message(_request, b"{}")),
     Kind(name="web-empty-frames", block=_packet(_web(2)), web=True),
     Kind(name="web-pings", block=_packet(_web(9, b"x")), web=True),
+    Kind(name="web-pongs", block=_packet(_web(10, b"x")), web=True),
     Kind(name="web-text-frames", block=_packet(_web(1, b"x" * 100)), web=True, churn=True),
     Kind(name="web-fragments", block=_fragments, web=True),
     Kind(name="web-closes", block=_packet(_web(8)), web=True, churn=True),
     Kind(name="stranger-web-empty-frames", block=_packet(_web(2)), login=False, web=True),
     Kind(name="stranger-web-pings", block=_packet(_web(9, b"x")), login=False, web=True),
-    Kind(name="stranger-web-continuations", block=_packet(_web(10, b"x" * 100)), login=False, web=True),
+    Kind(name="stranger-web-fragments", block=_packet(_EMPTY_FRAGMENTS), login=False, web=True),
+    Kind(name="stranger-web-pongs", block=_packet(_web(10, b"x" * 100)), login=False, web=True),
     Kind(name="stranger-bytes", block=_packet(b"\x10"), login=False),
     Kind(name="v5-properties", block=_message5(_own, _MANY, 1), version=5),
     Kind(name="v5-status-properties", block=_message5(_status, _MANY), version=5),
