@@ -5,14 +5,11 @@ that it is served at all, that memory is bounded, and that who is revoked is gon
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.mqtt.codec import Decoder
-from healthsync_mqtt.mqtt.codec.packets import PacketType
 from tests.support.floods.bounds import harmed
-from tests.support.floods.kinds import KINDS, Kind
+from tests.support.floods.kinds import KINDS
 from tests.support.floods.profile import as_environment, strict
 from tests.support.floods.run import flood
 from tests.support.identities import logins
@@ -73,42 +70,6 @@ def test_a_bystander_goes_on_beside_ten_users(flooded: tuple[Service, list[Login
 
 def test_every_kind_at_once(flooded: tuple[Service, list[Login]]) -> None:
     goes_on(flooded, tuple(kind.name for kind in KINDS), len(KINDS))
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_every_kind_is_what_it_says(kind: Kind) -> None:
-    """The blocks of a login are whole packets that the decoder knows; else the suite would flood with faults."""
-    block = kind.block(Login(client_id="u1-d0", token="t", topic="users/u1/devices/d0/events", user="u1", device="d0"))
-    assert kind.churn or len(block) > 10_000 or not kind.login
-    if kind.login and not kind.web and not kind.churn:
-        versions = frozenset({kind.version})
-        assert len(Decoder(2 << 20, 2 << 20, server=False, versions=versions).feed(block)) > 0
-
-
-def packet_types(block: bytes) -> set[int]:
-    found, at = set(), 0
-    while at < len(block):
-        found.add(block[at] >> 4)
-        size, shift, at = 0, 0, at + 1
-        while True:
-            byte, at = block[at], at + 1
-            size |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        at += size
-    return found
-
-
-def test_every_type_of_packet_is_among_them_and_the_page_counts_them() -> None:
-    logins_ = [
-        Login(client_id=f"u1-d{n}", token="t", topic=f"users/u1/devices/d{n}/events", user="u1", device=f"d{n}")
-        for n in range(4)
-    ]
-    blocks = [kind.block(login) for kind in KINDS if kind.login and not kind.web for login in logins_]
-    assert set.union(*map(packet_types, blocks)) == set(PacketType)
-    page = (Path(__file__).parents[2] / "docs/howto/limits.md").read_text(encoding="utf-8")
-    assert f"floods a service in {len(KINDS)} ways" in page
 
 
 def goes_on(

@@ -8,13 +8,16 @@ import ssl
 import struct
 import time
 from dataclasses import dataclass
+from itertools import cycle
 from multiprocessing.sharedctypes import SynchronizedArray
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from healthsync_mqtt.mqtt.codec import encode, v5
 from healthsync_mqtt.mqtt.codec.packets import Connect, Property
-from tests.support.floods.kinds import KINDS, Kind
+from tests.support.floods.frames import frame
+from tests.support.floods.kind import Kind, Over
+from tests.support.floods.kinds import KINDS
 from tests.support.wire import Login, tls_context
 
 _UPGRADE = (
@@ -25,6 +28,9 @@ _ACCEPTED = b"\x20\x02\x00\x00"
 _ACCEPTED5 = re.compile(rb"\x20.\x00\x00", re.DOTALL)
 _BUSY = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _AGAIN_S = 0.02
+_PIECES = 500
+"""Pieces that one connection writes before the others have their turn."""
+_OVER_TLS = {Over.TLS, Over.WEB, Over.HTTP}
 _BOTH = selectors.EVENT_READ | selectors.EVENT_WRITE
 
 
@@ -49,11 +55,12 @@ class Attacker:
 
     def __init__(self, task: Task, kind: Kind, login: Login, number: int) -> None:
         self.kind = kind
-        self._port = task.wss if kind.web else task.mqtts if kind.tls or kind.raw else task.mqtt
+        self._port = {Over.TCP: task.mqtt, Over.WEB: task.wss, Over.HTTP: task.wss}.get(kind.over, task.mqtts)
         self._source = (source_of(number), 0)
         self._tls = tls_context(task.ca_file)
-        self._block = kind.block(login)
-        self._greeting = _greeting(kind, login)
+        self._blocks = cycle(kind.blocks(login))
+        self._block = b""
+        self._greeting = greeting(kind, login)
         self._out = memoryview(b"")
         self._greeted = False
         self.number = number
@@ -66,9 +73,11 @@ class Attacker:
         try:
             if self.kind.churn:  # leave no port waiting behind
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            if self.kind.web or self.kind.tls:
+            if self.kind.piece:  # a segment for each, as far as the system goes along
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.kind.over in _OVER_TLS:
                 raw = self._tls.wrap_socket(raw, server_hostname="localhost")
-            if self.kind.web:
+            if self.kind.over is Over.WEB:
                 raw.sendall(_UPGRADE)
                 raw.recv(4096)
             raw.setblocking(False)
@@ -76,6 +85,7 @@ class Attacker:
             raw.close()
             raise
         self._out, self._greeted, self.accepted = memoryview(self._greeting), False, False
+        self._block = next(self._blocks)
         return raw
 
     def again(self) -> None:
@@ -95,7 +105,10 @@ class Attacker:
             if not self._out:
                 return not self.kind.churn
         with contextlib.suppress(*_BUSY):
-            self._out = self._out[self.socket.send(self._out) :]
+            for _ in range(_PIECES if self.kind.piece else 1):
+                self._out = self._out[self.socket.send(self._out[: self.kind.piece or None]) :]
+                if not self._out:
+                    break
         return True
 
     def read(self) -> bool:
@@ -114,7 +127,8 @@ def source_of(number: int) -> str:
     return f"127.0.{1 + number // 250}.{1 + number % 250}"
 
 
-def _greeting(kind: Kind, login: Login) -> bytes:
+def greeting(kind: Kind, login: Login) -> bytes:
+    """What comes before the block: the login, for a kind that has one."""
     if not kind.login:
         return b""
     asked = Connect(login.client_id, True, 600, login.client_id, (login.token or "").encode())
@@ -123,7 +137,7 @@ def _greeting(kind: Kind, login: Login) -> bytes:
     else:
         method = {Property.AUTHENTICATION_METHOD: "healthsync-token"}  # so that AUTH is not refused for that
         said = v5.encode(asked._replace(protocol_level=kind.version, properties=method))
-    return b"\x82\xfe" + len(said).to_bytes(2, "big") + b"\0\0\0\0" + said if kind.web else said
+    return frame(2, said) if kind.over is Over.WEB else said
 
 
 def attack(task: Task, ports: "SynchronizedArray[int]", ready: Event) -> None:
