@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
-from functools import partial
 from typing import Any, Final
 
 from bridge.edges.changes import ChangeRequests
@@ -286,13 +285,13 @@ class DoorServing:
 
     async def erase(self, user: str, clients: tuple[str, ...]) -> None:
         """Nothing of a person waits, is retained or is in the file of sessions when this returns; "": only the last."""
-        done = asyncio.get_running_loop().create_future()
+        gone = asyncio.Event()
         await self.heed()  # whoever asks for consent from now on hears that there is none
         self.door.revoke(clients)
         owner = f"users/{user}"
         about = (lambda topic: self._edge.rules.owner(topic) == owner) if user else (lambda _topic: False)
-        self._edge.sessions.erase(user, about, partial(done.set_result, None))
-        await done
+        self._edge.sessions.erase(user, about, gone.set)
+        await gone.wait()
 
     def report(self) -> EdgeReport:
         """The door's figures."""

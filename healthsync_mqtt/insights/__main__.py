@@ -69,12 +69,16 @@ async def _phrase(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     failed: asyncio.Future[None] = loop.create_future()
 
+    def fail(error: BaseException) -> None:
+        if not failed.done():  # nobody may wait any more
+            failed.set_exception(error)
+
     def phrase() -> None:
         try:
             _phrase_for_ever(settings)
         except BaseException as error:  # noqa: BLE001  # it is raised where the process waits
             with contextlib.suppress(RuntimeError):  # it is at its end
-                loop.call_soon_threadsafe(failed.set_exception, error)
+                loop.call_soon_threadsafe(fail, error)
 
     threading.Thread(target=phrase, name="insights.reports", daemon=True).start()
     await failed

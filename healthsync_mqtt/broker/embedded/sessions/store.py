@@ -221,10 +221,10 @@ class SessionStore:
                 self._write_in(_RETRY_S)
             return
         self._outage.worked(now)
-        for then in group.waiting:
-            then()
         if self._rows or self._waiting:
             self._soon(0.0 if self._waiting else _GATHER_S)
+        for then in group.waiting:
+            then()
 
     def _merge(self, failed: dict[Key, Row]) -> None:
         """What was not written goes first; what has been said of it since counts."""

@@ -182,6 +182,20 @@ async def test_a_group_that_fails_is_written_with_the_next(
     assert kept.owed == {1: OwedMessage(b"t", bytes(100_000), 1, False, 3)}
 
 
+async def test_who_fails_to_hear_of_a_group_holds_up_nobody_in_the_next(store: SessionStore) -> None:
+    failed: list[BaseException | None] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: failed.append(context.get("exception")))
+    given_up = loop.create_future()
+    given_up.cancel()
+    store.opened(APP)
+    store.durable(lambda: given_up.set_result(None))
+    while store._writing is None:
+        await asyncio.sleep(0)
+    await durable(store)
+    assert [type(each) for each in failed] == [asyncio.InvalidStateError]
+
+
 def count_pages(store: SessionStore) -> int:
     return int(next(iter(store._database._connection.execute("PRAGMA page_count")))[0])
 
