@@ -12,7 +12,7 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory, expect
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, moment, now_us, type_name
 from healthsync_mqtt.cli.sink_setup import add_group, set_sink, tested
-from healthsync_mqtt.descriptions.outlets import described_sink, sink_status
+from healthsync_mqtt.descriptions.outlets import described_sink, sink_status, sink_statuses
 from healthsync_mqtt.errors import UnavailableError, UsageError
 from healthsync_mqtt.sinks.config import InfluxConfig, KafkaConfig, Sinks
 
@@ -63,7 +63,7 @@ def status(
     Example: healthsync sink status
     """
     sinks = Sinks(data)
-    shown = [sink_status(data, sinks, one) for one in ([sinks.get(name).name] if name else sinks.names())]
+    shown = sink_statuses(data, sinks, [sinks.get(name).name] if name else sinks.names())
     _show(shown, as_json=json)
     if any(one["state"] not in _WELL and one["reason"] != "paused_by_operator" for one in shown):
         raise typer.Exit(1)

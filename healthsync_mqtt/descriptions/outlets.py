@@ -1,6 +1,7 @@
 """Sinks as they are told: what each is configured with, never its token, and what it is doing."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,32 +24,54 @@ def described_sink(sink: AnyConfig) -> dict[str, Any]:
 
 def sink_status(data: Path, sinks: Sinks, name: str) -> dict[str, Any]:
     """What a sink is doing, how far behind it is, and what to do. NotFoundError."""
+    (shown,) = sink_statuses(data, sinks, [name])
+    return shown
+
+
+def sink_statuses(data: Path, sinks: Sinks, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The same of several, in their order. NotFoundError.
+
+    The service and the server of the log are asked once for all of them: each may be waited for until its time is over.
+    """
+    configured = [sinks.get(name) for name in names]
+    if not configured:
+        return []
+    known = _of_service(data)
+    all_shown = [_by_itself(sinks, sink, known.get(sink.name, {})) for sink in configured]
+    if has_log(data):
+        with open_reader(data) as log:
+            cursors, head = log.cursors(), log.head()
+        for sink, shown in zip(configured, all_shown, strict=True):
+            kept = cursors.get(sink.cursor, 0)
+            # What is sent and not settled yet is not behind; after a crash it is sent again, from the kept cursor.
+            shown["lag"] = max(0, head - max(kept, shown.get("cursor", 0)))
+            shown["cursor"] = kept
+    fault = _elsewhere(data)
+    for sink, shown in zip(configured, all_shown, strict=True):
+        refused = shown.pop("refused")
+        if sink.paused:
+            shown |= {"state": "paused", "reason": "paused_by_operator", "fix": f"healthsync sink resume {sink.name}"}
+        if fault is not None:
+            shown |= {"state": "elsewhere", "reason": fault.reason, "message": str(fault), "fix": fault.hint}
+        shown |= {"refused": refused, "at": iso(_now_us())}
+    return all_shown
+
+
+def _by_itself(sinks: Sinks, sink: AnyConfig, known: dict[str, Any]) -> dict[str, Any]:
+    """What its ledger and the service (``known``) say of a sink."""
     from healthsync_mqtt.sinks.ledger import SinkLedger  # noqa: PLC0415  # commands that show no status start without it
 
-    sink = sinks.get(name)
-    shown: dict[str, Any] = {"sink": name, "where": sink.target, "state": "not started", "reason": ""}
+    shown: dict[str, Any] = {"sink": sink.name, "where": sink.target, "state": "not started", "reason": ""}
     refused: list[Any] = []
-    known = _of_service(data, name)
-    if sinks.ledger(name).exists():
-        ledger = SinkLedger.open(sinks.ledger(name))
+    if sinks.ledger(sink.name).exists():
+        ledger = SinkLedger.open(sinks.ledger(sink.name))
         shown |= ledger.state()
         said_us = shown.pop("said_us", None)
         shown |= {} if known else _silent(sink.timeout_s, said_us)
         shown["refused_lines"] = ledger.refused_count()
         refused = [refusal._asdict() for refusal in ledger.refused(20)]
         ledger.close()
-    shown |= known
-    if has_log(data):
-        with open_reader(data) as log:
-            kept, head = log.cursor(sink.cursor) or 0, log.head()
-            # What is sent and not settled yet is not behind; after a crash it is sent again, from the kept cursor.
-            shown["lag"] = max(0, head - max(kept, shown.get("cursor", 0)))
-            shown["cursor"] = kept
-    if sink.paused:
-        shown |= {"state": "paused", "reason": "paused_by_operator", "fix": f"healthsync sink resume {name}"}
-    if (fault := _elsewhere(data)) is not None:
-        shown |= {"state": "elsewhere", "reason": fault.reason, "message": str(fault), "fix": fault.hint}
-    return shown | {"refused": refused, "at": iso(_now_us())}
+    return shown | known | {"refused": refused}
 
 
 def _elsewhere(data: Path) -> HealthSyncError | None:
@@ -61,13 +84,13 @@ def _elsewhere(data: Path) -> HealthSyncError | None:
         return None
 
 
-def _of_service(data: Path, name: str) -> dict[str, Any]:
-    """What the running service knows of a sink: also that its process says nothing; empty without a service."""
+def _of_service(data: Path) -> dict[str, dict[str, Any]]:
+    """What the running service knows of each sink: also that its process says nothing; empty without a service."""
     try:
         known = call(data, "status").get("sinks", [])
     except HealthSyncError:
         return {}
-    return next((dict(each) for each in known if each["sink"] == name), {})
+    return {each["sink"]: dict(each) for each in known}
 
 
 def _silent(timeout_s: float, said_us: int | None) -> dict[str, Any]:
