@@ -39,7 +39,7 @@ from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
 from healthsync_mqtt.identity.login.adapters import ADAPTERS
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
-from healthsync_mqtt.identity.login.gateway import GATEWAY
+from healthsync_mqtt.identity.login.gateway import GATEWAY, GATEWAY_IDS, gateway_principal
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
@@ -75,7 +75,8 @@ class EmbeddedEdge:
         self.ground = base
         self.identities = identities
         self.keys = LiveKeys(KeyStore.of_environment(paths.keys), base.started_us)
-        self.directory = Directory(roster, agreements=base.gate, residents=(GATEWAY, ADAPTERS))
+        residents = (GATEWAY, *map(gateway_principal, GATEWAY_IDS), ADAPTERS)
+        self.directory = Directory(roster, agreements=base.gate, residents=residents)
         self.declared = self.directory.declared
         self.logins = Logins.of(self.directory, TokenVerifier(self.keys), CredentialStore(paths.credentials))
         self.newcomers = Newcomers(self.logins)

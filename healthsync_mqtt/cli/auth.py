@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from healthsync_mqtt.cli import output
-from healthsync_mqtt.cli.broker import Bridges
+from healthsync_mqtt.cli.broker import Bridges, Gateways
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.options import DATA, FreshData, Json, names, now_us
 from healthsync_mqtt.errors import UsageError
@@ -27,6 +27,7 @@ def serve(
     emqx: Annotated[str | None, typer.Option(help="EMQX's REST URL, for the same.")] = None,
     emqx_key: Annotated[str, typer.Option(help="Its API key; the secret is credentials/emqx-api-secret.")] = "",
     bridges: Bridges = None,
+    gateways: Gateways = None,
     data: FreshData = DATA,
     json: Json = False,
 ) -> None:
@@ -48,6 +49,7 @@ def serve(
     from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
     from healthsync_mqtt.identity.login.credentials import CredentialStore
     from healthsync_mqtt.identity.login.directory import Directory
+    from healthsync_mqtt.identity.login.gateway import gateway_principal
     from healthsync_mqtt.identity.login.logins import Logins
     from healthsync_mqtt.identity.login.tokens import TokenVerifier
     from healthsync_mqtt.identity.refused_counts import RefusedLoginCounts
@@ -64,7 +66,8 @@ def serve(
     store = CredentialStore(settings.paths.credentials)
     secret, _ = store.ensure(service.SECRET_CREDENTIAL)
     bridge_ids = names(bridges) if bridges else [settings.bridge.id]
-    for own in canaries(bridge_ids):  # of a newer version, too
+    gateway_ids = names(gateways) if gateways else [each for each in [settings.gateway.id] if each]
+    for own in (*canaries(bridge_ids), *map(gateway_principal, gateway_ids)):  # of a newer version, too
         store.ensure(own.client_id)
     evictors: list[service.Evictor] = []
     if rabbitmq:
@@ -84,6 +87,7 @@ def serve(
             store=store,
             rules=rules,
             bridges=bridge_ids,
+            gateways=gateway_ids,
             remembered=RememberedLogins(settings.paths.hook_logins, registry.erasures.erased_clients),
             refused=RefusedLoginCounts(AuditLog.open(settings.paths.audit_db, settings.paths.audit_key), registry),
         )

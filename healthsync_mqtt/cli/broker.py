@@ -17,6 +17,9 @@ from healthsync_mqtt.errors import HealthSyncError, UsageError
 app = new_group("External brokers: their configuration, their access rules, what they can promise.")
 
 Bridges = Annotated[str | None, typer.Option(help="Ids of the bridges, a list; without it the one of the settings.")]
+Gateways = Annotated[
+    str | None, typer.Option(help="Ids of further HTTP gateways, a list; without it the one of the settings.")
+]
 _WATCH_S = 0.5
 _WHOLE_S = 600.0
 
@@ -66,7 +69,7 @@ def render(
         topics = TopicRegistry.load(settings.topics_file)
         rules = AccessRules(topics)
         with Registry.open(settings.paths.registry_db) as registry:
-            everybody = principals(registry.roster(), [settings.bridge.id])
+            everybody = principals(registry.roster(), [settings.bridge.id], _gateways(settings, None))
         plan = Plan(
             settings=settings,
             topics=topics,
@@ -94,8 +97,10 @@ def render(
 
 
 @app.command("credentials")
-def credentials(bridges: Bridges = None, data: FreshData = DATA, json: Json = False) -> None:
-    """Make what the bridges, the canaries and the access hooks log in with, where it is missing.
+def credentials(
+    *, bridges: Bridges = None, gateways: Gateways = None, data: FreshData = DATA, json: Json = False
+) -> None:
+    """Make what bridges, gateways, the canaries and the access hooks log in with, where it is missing.
 
     Example: healthsync broker credentials --bridges main,second
     """
@@ -105,7 +110,8 @@ def credentials(bridges: Bridges = None, data: FreshData = DATA, json: Json = Fa
 
     settings = load_settings(data)
     store = CredentialStore(settings.paths.credentials)
-    for name in (*own_principals(_bridges(settings, bridges)), ADMIN, SECRET_CREDENTIAL):
+    own = own_principals(_bridges(settings, bridges), _gateways(settings, gateways))
+    for name in (*own, ADMIN, SECRET_CREDENTIAL):
         made = store.find(name) is None
         store.ensure(name)
         if json:
@@ -119,6 +125,7 @@ def provision(
     broker: Annotated[str, typer.Argument(help="mosquitto.", autocompletion=completion.provisioned)],
     *,
     bridges: Bridges = None,
+    gateways: Gateways = None,
     watch: Annotated[bool, typer.Option("--watch", help="Go on, and follow the registry.")] = False,
     data: FreshData = DATA,
     json: Json = False,
@@ -133,13 +140,14 @@ def provision(
     settings = load_settings(data)
     while True:
         began = time.monotonic()
-        generation = _provision(settings, _bridges(settings, bridges), as_json=json)
+        ids = _bridges(settings, bridges), _gateways(settings, gateways)
+        generation = _provision(settings, *ids, as_json=json)
         if not watch:
             return
         generation = _follow(settings, generation, began)
 
 
-def _provision(settings: Settings, bridges: list[str], *, as_json: bool) -> int:
+def _provision(settings: Settings, bridges: list[str], gateways: list[str], *, as_json: bool) -> int:
     """One run; the generation of the registry that it followed."""
     from healthsync_mqtt.broker.external.access import external_address
     from healthsync_mqtt.broker.external.identities import ADMIN, epochs, principals
@@ -152,7 +160,7 @@ def _provision(settings: Settings, bridges: list[str], *, as_json: bool) -> int:
     store = CredentialStore(settings.paths.credentials)
     with Registry.open(settings.paths.registry_db) as registry:
         roster = registry.roster()
-    wanted = principals(roster, bridges)
+    wanted = principals(roster, bridges, gateways)
     rules = AccessRules(TopicRegistry.load(settings.topics_file))
     admin = store.need(ADMIN, "render the broker's configuration first: healthsync broker render mosquitto --out DIR")
     done = asyncio.run(
@@ -270,3 +278,9 @@ def rotate(
 
 def _bridges(settings: Settings, text: str | None) -> list[str]:
     return names(text) if text else [settings.bridge.id]
+
+
+def _gateways(settings: Settings, text: str | None) -> list[str]:
+    if text:
+        return names(text)
+    return [settings.gateway.id] if settings.gateway.id else []

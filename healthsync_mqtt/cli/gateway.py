@@ -8,6 +8,7 @@ from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.options import DATA, FreshData, Json
 from healthsync_mqtt.control.service_file import ServiceFile, split_address
+from healthsync_mqtt.errors import UnavailableError
 
 app = new_group("The HTTP gateway alone.")
 
@@ -31,12 +32,13 @@ def run(
 ) -> None:
     """Serve HTTP beside a running service until Ctrl-C, as `healthsync up --http-port` does in one go.
 
-    The service may be a bridge on an external broker: `healthsync bridge run`.
+    The service may be a bridge on an external broker: `healthsync bridge run`. Where log and registry are on a
+    PostgreSQL server, any number of gateways run beside any number of bridges, on machines of their own too.
 
     Example: healthsync gateway run --http-port 8443
     """
     from healthsync_mqtt.broker.embedded.limits.descriptors import raise_soft_limit
-    from healthsync_mqtt.broker.external.access import NO_CREDENTIAL, expect_all_here
+    from healthsync_mqtt.broker.external.access import NO_CREDENTIAL
     from healthsync_mqtt.config.settings import load_settings
     from healthsync_mqtt.gateway.process import run as run_process
     from healthsync_mqtt.identity.login.credentials import CredentialStore
@@ -45,15 +47,32 @@ def run(
 
     settings = load_settings(data, {"gateway.port": http_port})
     configure(settings.log.level, settings.log.format)
-    service = ServiceFile.read(data)
+    mqtt = _broker_beside(settings)
     credentials = CredentialStore(settings.paths.credentials)
-    if service.mqtt:
+    if mqtt:
         credentials.ensure(GATEWAY.client_id)
     else:
-        expect_all_here(settings, service.shard)
         credentials.need(GATEWAY.client_id, NO_CREDENTIAL)
     raise_soft_limit(settings.gateway.connections)
-    run_process(lambda: _serve(settings, service.mqtt, as_json=json))
+    run_process(lambda: _serve(settings, mqtt, as_json=json))
+
+
+def _broker_beside(settings: "Settings") -> str:
+    """Where the broker of the service here is; "": the external one of the settings. HealthSyncError without either.
+
+    Where log and registry are on a server, no service has to be here.
+    """
+    from healthsync_mqtt.broker.external.access import expect_all_here
+
+    try:
+        service = ServiceFile.read(settings.data)
+    except UnavailableError:
+        if not (settings.storage.shared and settings.registry.url):
+            raise
+        return ""
+    if not service.mqtt:
+        expect_all_here(settings, service.shard)
+    return service.mqtt
 
 
 async def _serve(settings: "Settings", mqtt: str, *, as_json: bool) -> None:

@@ -277,6 +277,9 @@ class TracingSettings(Section):
 class GatewaySettings(Section):
     """The HTTP gateway of ``healthsync up``: a process of its own, off by default."""
 
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,45}$")] = ""
+    """Its name among several gateways beside an external broker: its account there is healthsync-gateway-ID, which
+    ``healthsync broker provision mosquitto --gateways ID`` makes. Nothing: healthsync-gateway, or one that is free."""
     host: Annotated[str, AfterValidator(_listening)] = "0.0.0.0"  # noqa: S104 - TLS and a token guard it
     """Address of the HTTPS listener, or several with commas between; without TLS loopback only."""
     port: Port | None = None

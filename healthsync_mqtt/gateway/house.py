@@ -22,12 +22,14 @@ from healthsync_mqtt.gateway.app import application
 from healthsync_mqtt.gateway.bodies.answers import Answers
 from healthsync_mqtt.gateway.bodies.room import Room
 from healthsync_mqtt.gateway.connections.calling_link import CallingLink
+from healthsync_mqtt.gateway.connections.own_name import own_name
 from healthsync_mqtt.gateway.connections.publisher import Publisher
 from healthsync_mqtt.gateway.event_log.place import SealedPlaces
 from healthsync_mqtt.gateway.event_log.questions import LogQuestions
 from healthsync_mqtt.gateway.event_log.shares import Shares
 from healthsync_mqtt.gateway.event_log.tail import Tail
 from healthsync_mqtt.gateway.jobs.deliveries import Deliveries
+from healthsync_mqtt.gateway.jobs.turn import FileTurn
 from healthsync_mqtt.gateway.jobs.uploads import Uploads
 from healthsync_mqtt.gateway.login.beginnings import Beginnings
 from healthsync_mqtt.gateway.login.callers import Callers
@@ -61,11 +63,13 @@ from healthsync_mqtt.identity.login.gateway import GATEWAY
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
+from healthsync_mqtt.identity.people.opening import turn_at_webhooks
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.insights.file import InsightFile
 from healthsync_mqtt.mqtt.gateway_calls import CALL_BYTES
 from healthsync_mqtt.mqtt.links.kept_link import KeptLink
 from healthsync_mqtt.mqtt.links.port import Address
+from healthsync_mqtt.sinks.bridge_part import BridgePart
 from healthsync_mqtt.summaries.file import SummaryFile
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.telemetry.span_export import Collector, SpanExport
@@ -86,8 +90,13 @@ _MOST_ANSWERS: Final = 67_108_864
 class House:
     """Everything of one gateway. ``async with House.open(settings, broker) as house``."""
 
-    def __init__(self, settings: Settings, registry: Registry, identities: Registry, broker: Address | None) -> None:
-        """Use ``open``. ``identities`` is the registry to write in: a write that waits keeps no reading waiting."""
+    def __init__(
+        self, settings: Settings, registry: Registry, identities: Registry, broker: Address | None, name: str
+    ) -> None:
+        """Use ``open``. ``identities`` is the registry to write in: a write that waits keeps no reading waiting.
+
+        ``name`` is the client id at the broker.
+        """
         paths, limits = settings.paths, settings.limits
         self.settings = settings
         #: a part that is to work as long as the gateway does has ended, and is never coming back in this process
@@ -117,7 +126,9 @@ class House:
             secret=lambda: self.store.need(*_OWN),
         )
         self.publisher = Publisher(
-            _beside(settings, self.store, self.rules.registry) if broker is None else self._own_broker(broker),
+            _beside(settings, self.store, self.rules.registry, name)
+            if broker is None
+            else _own_broker(settings, self.store, broker, name),
             most=settings.gateway.in_flight,
             answer_s=settings.gateway.answer_s,
         )
@@ -137,19 +148,20 @@ class House:
             log_pool=self.log,
             shares=self.shares,
             secret=lambda: self.store.need(*_OWN),
-            lock=paths.root / "webhooks.lock",
+            turn=turn_at_webhooks(paths.registry_db) or FileTurn(paths.root / "webhooks.lock"),
             named=settings.gateway.webhook_hosts,
         )
         self.site = Site()
         self.traffic = Traffic()
         self.spans = _spans(settings)
-        self.days = DerivedPool(paths.summaries_db, SummaryFile.read)
-        self.insights = DerivedPool(paths.insights_db, InsightFile.read)
+        home = BridgePart.of(settings).home
+        self.days = DerivedPool(paths.summaries_db, SummaryFile.read, here=home)
+        self.insights = DerivedPool(paths.insights_db, InsightFile.read, here=home)
         self.answers = Answers(Room(_MOST_ANSWERS, "answers"))
         self.reading = LogQuestions(self.log, self.shares, SealedPlaces(self.store.need(*_OWN)))
         self.streams = stream.Streams(self.reading, self.tail, self.callers)
         issuer = TokenIssuer(self.keys)
-        self.installation = Installation(settings.data, paths.registry_db, paths.summaries_db, audit)
+        self.installation = Installation(settings.data, paths.registry_db, paths.summaries_db, audit, home)
         self.archives = departures.Archives(self.installation)
         self.uploads = Uploads(settings.data, settings.gateway.upload_bytes)
         self.deeds = Deeds(self.sessions, self.callers, settings.data)
@@ -185,7 +197,8 @@ class House:
             opened.callback(registry.close)
             identities = Registry.open(settings.paths.registry_db)
             opened.callback(identities.close)
-            house = cls(settings, registry, identities, broker)
+            name = opened.enter_context(own_name(settings, external=broker is None))
+            house = cls(settings, registry, identities, broker, name)
             opened.callback(house.newcomers.close)
             opened.callback(house.log.close)
             opened.callback(house.days.close)
@@ -213,15 +226,6 @@ class House:
             for each in tasks:
                 each.add_done_callback(house.part_ended)
             yield house
-
-    def _own_broker(self, broker: Address) -> KeptLink:
-        return KeptLink(
-            broker,
-            client_id=GATEWAY.client_id,
-            password=lambda: self.store.need(*_OWN),
-            in_flight=self.settings.gateway.in_flight,
-            logger="gateway",
-        )
 
     def application(self) -> ASGIApp:
         """What is served."""
@@ -255,16 +259,25 @@ class House:
             self.tls.reload()
 
 
-def _beside(settings: Settings, store: CredentialStore, topics: TopicRegistry) -> CallingLink:
+def _own_broker(settings: Settings, store: CredentialStore, broker: Address, name: str) -> KeptLink:
+    return KeptLink(
+        broker,
+        client_id=name,
+        password=lambda: store.need(name, _OWN[1]),
+        in_flight=settings.gateway.in_flight,
+        logger="gateway",
+    )
+
+
+def _beside(settings: Settings, store: CredentialStore, topics: TopicRegistry, name: str) -> CallingLink:
     """The connection to the external broker. ConfigError for a topics file that has no channels for it."""
     if not {"gateway_request", "gateway_answer"} <= topics.channels.keys():
         raise ConfigError(
             "the topics file has no channels gateway_request and gateway_answer, over which a gateway works here",
             hint="add both as in the file that ships with the program: healthsync topic list",
         )
-    name = GATEWAY.client_id
     return CallingLink(
-        partial(gateway_target, settings, store),
+        partial(gateway_target, settings, store, name),
         versions=VERSIONS[settings.external.protocol],
         requests=topics.build("gateway_request", client=name),
         answers=topics.build("gateway_answer", client=name),

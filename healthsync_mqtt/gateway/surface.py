@@ -114,7 +114,7 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         admins.routes(parts.deeds, admin),
         sources.routes(parts.deeds, parts.installation, keeper),
         departures.routes(parts.deeds, parts.archives, keeper, admin),
-        imports.routes(parts.deeds, parts.uploads, keeper),
+        imports.routes(parts.deeds, parts.uploads, parts.installation, keeper),
         rejections.routes(parts.deeds, parts.log, parts.installation, admin),
         audit_log.routes(parts.deeds, parts.installation, admin),
         sinks.routes(parts.deeds, parts.installation, admin),

@@ -18,7 +18,7 @@ from healthsync_mqtt.identity.consent.book import ConsentBook
 from healthsync_mqtt.identity.consent.decisions import USUAL_PURPOSES, Purpose
 from healthsync_mqtt.identity.login.adapters import ADAPTERS
 from healthsync_mqtt.identity.login.enrolment import ENROL_NAME, ENROL_PREFIX, Enrolments
-from healthsync_mqtt.identity.login.gateway import GATEWAY
+from healthsync_mqtt.identity.login.gateway import GATEWAY, GATEWAY_NAMES
 from healthsync_mqtt.identity.login.refresh import RefreshTokens
 from healthsync_mqtt.identity.login.refused_logins import RefusedLoginBook
 from healthsync_mqtt.identity.login.roster import Delta, Roster
@@ -424,12 +424,13 @@ class Registry:
         self._tables.insert("principals", {"client_id": client_id, "role": role.value, "token_epoch": epoch})
 
     def _taken(self, client_id: str) -> bool:
-        return client_id in {GATEWAY.client_id, ADAPTERS.client_id} or epoch_of(self._tables, client_id) is not None
+        kept = client_id in {GATEWAY.client_id, ADAPTERS.client_id} or client_id.startswith(GATEWAY_NAMES)
+        return kept or epoch_of(self._tables, client_id) is not None
 
     def _mint(self, user_id: str, device_id: str) -> str:
         """A free client id of at most 64 characters: ``user-device``, shortened and with a suffix where it must be."""
         plain = f"{user_id}-{device_id}"
-        if plain.startswith(ENROL_PREFIX):
+        if plain.startswith((ENROL_PREFIX, GATEWAY_NAMES)):
             plain = f"_{plain}"
         if len(plain) <= ID_MAX and not self._taken(plain):
             return plain

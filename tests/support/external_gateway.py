@@ -27,7 +27,7 @@ class GatewayRun:
         self.data = data
         self._env = os.environ | {f"HEALTHSYNC_GATEWAY__{name.upper()}": str(value) for name, value in settings.items()}
         self.process: subprocess.Popen[str] | None = None
-        self.log_path = data.with_name("gateway.log")
+        self.log_path = data.with_name(f"{data.name}-gateway.log")
         self.url = ""
 
     def start(self) -> Self:

@@ -92,7 +92,7 @@ def routes_of_the_gateway(data: Path) -> list[Any]:
     with Registry.open(settings.paths.registry_db) as registry:
 
         async def made() -> list[Any]:
-            house = House(settings, registry, registry, Address(host="127.0.0.1", port=1))
+            house = House(settings, registry, registry, Address(host="127.0.0.1", port=1), GATEWAY.client_id)
             house.newcomers.close()
             house.log.close()
             routers = house.routers()

@@ -9,7 +9,6 @@ from healthsync_mqtt.config.server_address import THIS_MACHINE
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
-from healthsync_mqtt.identity.login.gateway import GATEWAY
 from healthsync_mqtt.mqtt.codec.packets import Will
 from healthsync_mqtt.mqtt.links.port import MAX_PACKET, Address, ClientLogin, LastWill, Target
 from healthsync_mqtt.mqtt.links.tls import tls_context
@@ -65,9 +64,9 @@ def external_target(settings: Settings, store: CredentialStore, version: int, wi
     )
 
 
-def gateway_target(settings: Settings, store: CredentialStore, version: int) -> Target:
-    """The gateway's own connection. NotFoundError without a credential."""
-    external, name = settings.external, GATEWAY.client_id
+def gateway_target(settings: Settings, store: CredentialStore, name: str, version: int) -> Target:
+    """The connection of the gateway of that client id. NotFoundError without a credential."""
+    external = settings.external
     return Target(
         address=Address(host=external.host, port=external.port, tls=external_tls(external), timeout=10.0),
         account=ClientLogin(client_id=name, username=name, password=store.need(name, NO_CREDENTIAL)),

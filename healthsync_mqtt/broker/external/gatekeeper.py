@@ -45,6 +45,7 @@ class Gatekeeper:
         store: CredentialStore,
         rules: AccessRules,
         bridges: Iterable[str],
+        gateways: Iterable[str] = (),
         remembered: RememberedLogins | None = None,
         refused: RefusedLoginCounts | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -55,7 +56,7 @@ class Gatekeeper:
         self.chain = logins
         self._keys = keys
         self._store = store
-        self._own: Mapping[str, Principal] = own_principals(bridges)
+        self._own: Mapping[str, Principal] = own_principals(bridges, gateways)
         self._remembered = remembered
         self._refused = refused
         self._notes: dict[str, Note] = {}

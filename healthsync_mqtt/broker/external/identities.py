@@ -5,7 +5,7 @@ from typing import Final
 
 from healthsync_mqtt.broker.external.canary_world import canaries, is_canary
 from healthsync_mqtt.errors import ConflictError
-from healthsync_mqtt.identity.login.gateway import GATEWAY
+from healthsync_mqtt.identity.login.gateway import GATEWAY, gateway_principal
 from healthsync_mqtt.identity.login.roster import Roster
 from healthsync_mqtt.model.principal import Principal, Role
 
@@ -24,10 +24,14 @@ def bridge_principal(bridge_id: str) -> Principal:
     return Principal(role=Role.bridge, client_id=bridge_client_id(bridge_id), users=None, types=None)
 
 
-def own_principals(bridge_ids: Iterable[str]) -> dict[str, Principal]:
-    """The bridges, the gateway and all canaries, by client id: who logs in with a credential and is in no registry."""
+def own_principals(bridge_ids: Iterable[str], gateway_ids: Iterable[str] = ()) -> dict[str, Principal]:
+    """Bridges, gateways and all canaries, by client id: who logs in with a credential and is in no registry.
+
+    The gateway of an installation with one is always among them.
+    """
     bridge_ids = tuple(bridge_ids)
-    own = (*canaries(bridge_ids), *map(bridge_principal, bridge_ids), GATEWAY)
+    gateways = (GATEWAY, *map(gateway_principal, gateway_ids))
+    own = (*canaries(bridge_ids), *map(bridge_principal, bridge_ids), *gateways)
     return {principal.client_id: principal for principal in own}
 
 
@@ -36,9 +40,9 @@ def epochs(roster: Roster) -> dict[str, int]:
     return {member.principal.client_id: member.token_epoch for member in roster.members}
 
 
-def principals(roster: Roster, bridge_ids: Iterable[str]) -> dict[str, Principal]:
+def principals(roster: Roster, bridge_ids: Iterable[str], gateway_ids: Iterable[str] = ()) -> dict[str, Principal]:
     """Every principal that may connect, by client id. ConflictError when a device took the name of a bridge."""
-    own = own_principals(bridge_ids)
+    own = own_principals(bridge_ids, gateway_ids)
     known = [device.principal for device in roster.devices]
     known += [subscriber.principal for subscriber in roster.subscribers]
     known += [admin.principal for admin in roster.admins]

@@ -55,6 +55,16 @@ def not_found() -> HttpError:
     return HttpError(404, "not_found", "there is nothing here that is yours", hint="see the paths in /v1/openapi.json")
 
 
+def kept_at_home() -> HttpError:
+    """What is a file of one machine of the installation is asked at another one."""
+    return HttpError(
+        503,
+        "unavailable",
+        "this is kept where the installation is at home, and this gateway is elsewhere",
+        hint="ask the gateway on the data directory where registry.home is true",
+    )
+
+
 def problem(error: HttpError, request_id: str) -> JSONResponse:
     """The answer to a request that is refused."""
     body: dict[str, Any] = {

@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
-from healthsync_mqtt.errors import DeniedError, InputError
+from healthsync_mqtt.errors import ConflictError, DeniedError, InputError
 from healthsync_mqtt.mqtt.codec import encode_puback
 from healthsync_mqtt.mqtt.codec.packets import Property, Puback, Publish
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from healthsync_mqtt.mqtt.gateway_calls import GatewayCall, encode_call, read_answer
+from healthsync_mqtt.mqtt.links.farewell import TakenOverError
 from healthsync_mqtt.mqtt.links.lasting_link import LastingLink
 from healthsync_mqtt.mqtt.links.link import Link
 from healthsync_mqtt.mqtt.links.port import (
@@ -33,6 +34,10 @@ log = get_logger("gateway")
 _REFUSED: Final = 0x80
 _RIGHTS: Final = (
     "give the gateway its rights there: healthsync broker provision mosquitto, or start auth serve of this release"
+)
+
+_NAMES: Final = (
+    "give each gateway of the installation its own name: gateway.id, and healthsync broker provision --gateways"
 )
 
 
@@ -105,6 +110,9 @@ class CallingLink(LastingLink):
             try:
                 with self._lasting(link):
                     await link.ended()
+            except TakenOverError:
+                name = target.account.client_id
+                raise ConflictError(f"another gateway is connected as {name}", hint=_NAMES) from None
             finally:
                 for answered in self._waiting.values():
                     if not answered.done():

@@ -1,19 +1,16 @@
 """Events are posted to the webhooks of subscribers: a place in the log each, which moves when the other side took them.
 
 What was not taken comes again, later and later, for three days; then the webhook is disabled, and says so. An event may
-come twice, and is the same by its user and ``seq``. One gateway of a data directory delivers, whoever has the lock.
+come twice, and is the same by its user and ``seq``. Of the gateways of an installation one delivers.
 """
 
 import asyncio
-import fcntl
-import os
 import random
 import secrets
 import time
 from collections.abc import Callable, Container
 from functools import partial
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, Final
 
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
@@ -32,6 +29,7 @@ from healthsync_mqtt.gateway.stores.log_pool import LogPool
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.proof import Login
 from healthsync_mqtt.identity.login.webhook_secret import signature, webhook_secret
+from healthsync_mqtt.identity.people.opening import Turn
 from healthsync_mqtt.identity.people.webhooks import Webhook, WebhookBook
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.model.record import canonical_json
@@ -88,18 +86,18 @@ class Deliveries:
         log_pool: LogPool,
         shares: Shares,
         secret: Callable[[], str],
-        lock: Path,
+        turn: Turn,
         named: Container[str],
         resolve: Resolve = resolve,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
-        """``named`` are hosts that may have any address; who has ``lock`` delivers."""
+        """``named`` are hosts that may have any address; whose ``turn`` it is delivers."""
         self._book = book
         self._directory = directory
         self._log = log_pool
         self._shares = shares
         self._secret = secret
-        self._lock = lock
+        self._turn = turn
         self._named = named
         self._resolve = resolve
         self._clock_us = clock_us
@@ -139,38 +137,31 @@ class Deliveries:
         return await post(target(webhook.url, self._named), headers, body, resolve=self._resolve)
 
     async def run(self) -> None:
-        """Deliver, for ever."""
-        descriptor = await self._alone()
+        """Deliver while it is our turn, for ever."""
+        failing = False
         try:
-            failing = False
             while True:
                 await asyncio.sleep(_LOOK_S)
                 try:
-                    await self._look()
+                    if await asyncio.to_thread(self._turn.take):
+                        await self._look()
+                    else:
+                        await self._stop()
                     failing = False
-                except HealthSyncError as error:
+                except (HealthSyncError, OSError) as error:
                     if not failing:
                         log.warning("gateway.webhooks_unreadable", error=error)
                     failing = True
         finally:
-            for task in self._busy.values():
-                task.cancel()
-            await asyncio.gather(*self._busy.values(), return_exceptions=True)
-            os.close(descriptor)
+            await self._stop()
+            self._turn.leave()
 
-    async def _alone(self) -> int:
-        """Wait until no other process delivers. The descriptor that says so, which is closed at the end."""
-        failing = False
-        while True:
-            try:
-                descriptor = _locked(self._lock)
-            except OSError as error:
-                if not failing:
-                    log.warning("gateway.webhooks_not_locked", error=error)
-                descriptor, failing = None, True
-            if descriptor is not None:
-                return descriptor
-            await asyncio.sleep(_LOOK_S)
+    async def _stop(self) -> None:
+        """Post no more: another gateway does."""
+        self._lags = {}
+        for task in self._busy.values():
+            task.cancel()
+        await asyncio.gather(*self._busy.values(), return_exceptions=True)
 
     async def _look(self) -> None:
         now_us = self._clock_us()
@@ -288,16 +279,3 @@ class Deliveries:
             )
         )
         log.warning("gateway.webhook_not_taken", webhook=webhook.name, said=words, disabled=over)
-
-
-def _locked(lock: Path) -> int | None:
-    """The open file whose lock is ours from now on; None: another process has it. OSError."""
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            return None
-        raise
-    return descriptor

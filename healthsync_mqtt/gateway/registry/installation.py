@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from healthsync_mqtt.control.channel import call
 from healthsync_mqtt.descriptions.service import LiveClients, live_clients
+from healthsync_mqtt.gateway.bodies.problem import kept_at_home
 from healthsync_mqtt.gateway.registry.deeds import carried_out
 from healthsync_mqtt.identity.audit.log import AuditLog
 
@@ -22,6 +23,13 @@ class Installation:
     registry: Path
     summaries: Path
     audit: AuditLog
+    home: bool = True
+    """Whether the files about persons and sinks are here; else another machine of the installation has them."""
+
+    def expect_home(self) -> None:
+        """HttpError 503 where those files are elsewhere."""
+        if not self.home:
+            raise kept_at_home()
 
     async def call(self, verb: str, **arguments: Any) -> dict[str, Any]:
         """What the running service says. HttpError 400, 404; UnavailableError without a service."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.gateway.bodies.problem import kept_at_home
 
 
 class DerivedFile(Protocol):
@@ -21,9 +22,13 @@ T = TypeVar("T")
 
 
 class DerivedPool(Generic[F]):
-    """Asks a file beside the event loop. ``read`` opens it, and says None where there is none."""
+    """Asks a file beside the event loop. ``read`` opens it, and says None where there is none.
 
-    def __init__(self, path: Path, read: Callable[[Path], F | None]) -> None:
+    ``here``: it would be here; else another machine of the installation keeps it.
+    """
+
+    def __init__(self, path: Path, read: Callable[[Path], F | None], *, here: bool = True) -> None:
+        self._here = here
         self._path = path
         self._read = read
         self._file: F | None = None
@@ -31,7 +36,12 @@ class DerivedPool(Generic[F]):
         self._thread = ThreadPoolExecutor(1, path.stem)
 
     async def ask(self, question: Callable[[F], T]) -> T | None:
-        """The answer; None when nothing has been worked out yet. StoreError when the file cannot be read."""
+        """The answer; None when nothing has been worked out yet. StoreError when the file cannot be read.
+
+        HttpError 503 where it is kept elsewhere.
+        """
+        if not self._here:
+            raise kept_at_home()
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._asked, question)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ here, and need not know which of the two it is.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from healthsync_mqtt.config.named_server import naming_server, no_driver
 from healthsync_mqtt.config.paths import DataPaths
@@ -87,6 +87,26 @@ def be_home(path: Path, lost: Callable[[HealthSyncError], object]) -> Iterator[N
     with home(place, lost):
         move_in(place, path, DataPaths(root=path.parent).audit_db)
         yield
+
+
+class Turn(Protocol):
+    """What one process of an installation does at a time. Everything here blocks."""
+
+    def take(self) -> bool:
+        """Whether it is ours, from before or from now on. HealthSyncError or OSError: nobody can tell."""
+
+    def leave(self) -> None:
+        """Let another one have it. Idempotent."""
+
+
+def turn_at_webhooks(path: Path) -> Turn | None:
+    """Whose turn it is among all who use a registry on a server; None: this one is in the data directory."""
+    place = place_of(path.parent)
+    if place is None:
+        return None
+    from healthsync_mqtt.identity.people.postgres.session_lock import SessionLock  # noqa: PLC0415
+
+    return SessionLock(place, "post_webhooks")
 
 
 def open_tables(path: Path) -> Tables:

@@ -44,6 +44,8 @@ tests/unit/gateway/server/test_balancers.py::test_limits_of_the_gateway_go_by_wh
     gateway.balancers
 tests/unit/gateway/connections/test_publisher.py::test_one_message_more_than_in_flight_is_refused_at_once
     gateway.in_flight
+tests/unit/gateway/connections/test_own_name.py::test_an_id_is_the_one_name_of_its_gateway
+    gateway.id
 tests/unit/bridge/jobs/test_backups.py::test_the_worker_keeps_what_is_to_be_kept_and_writes_the_keys
     backup.hourly backup.daily backup.weekly backup.keys_file
 tests/unit/bridge/jobs/test_backups.py::test_without_a_directory_there_is_no_schedule

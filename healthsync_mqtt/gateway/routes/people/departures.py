@@ -40,7 +40,8 @@ class Archives:
         self._busy: set[str] = set()
 
     def enter(self, user: str) -> None:
-        """Take a place. HttpError 429 where there is none."""
+        """Take a place. HttpError 429 where there is none, 503 where not all there is to take is here."""
+        self._installation.expect_home()
         if user in self._busy or len(self._busy) >= _AT_ONCE:
             raise HttpError(429, "too_many", "archives are made", hint="ask again later", retry_after_s=_AGAIN_S)
         self._busy.add(user)

@@ -13,6 +13,7 @@ from healthsync_mqtt.gateway.jobs.uploads import UploadedImport, Uploads
 from healthsync_mqtt.gateway.login.callers import Caller
 from healthsync_mqtt.gateway.login.rules import Keeper
 from healthsync_mqtt.gateway.registry.deeds import Deed, Deeds
+from healthsync_mqtt.gateway.registry.installation import Installation
 from healthsync_mqtt.model.times import iso
 
 _BODY = {
@@ -26,7 +27,7 @@ Name = Annotated[str, Query(pattern="^[A-Za-z0-9_-]{1,64}$", description="The de
 Word = Annotated[str | None, Query(min_length=1, max_length=64)]
 
 
-def routes(deeds: Deeds, uploads: Uploads, keeper: Keeper) -> APIRouter:
+def routes(deeds: Deeds, uploads: Uploads, installation: Installation, keeper: Keeper) -> APIRouter:
     """The routes of imports."""
     router = APIRouter(tags=["events in"])
 
@@ -51,6 +52,7 @@ def routes(deeds: Deeds, uploads: Uploads, keeper: Keeper) -> APIRouter:
         `zone` is where times without an offset were told, `unit` of numbers without one, `slot` which user of a scale,
         `bucket` how long sums are that have only a start.
         """
+        installation.expect_home()
 
         def begun(deed: Deed) -> None:
             deed.registry.user(user)
@@ -75,6 +77,7 @@ def routes(deeds: Deeds, uploads: Uploads, keeper: Keeper) -> APIRouter:
     )
     async def imports(user: str, _: Annotated[Caller, Depends(keeper)]) -> Response:
         """Those that this gateway has seen."""
+        installation.expect_home()
         return written({"imports": [_described(each) for each in uploads.of(user)]})
 
     @router.get(
@@ -84,6 +87,7 @@ def routes(deeds: Deeds, uploads: Uploads, keeper: Keeper) -> APIRouter:
     )
     async def one(user: str, number: str, _: Annotated[Caller, Depends(keeper)]) -> Response:
         """`outcome` is what `healthsync import --json` prints when it has ended, or its `error`."""
+        installation.expect_home()
         found = uploads.find(user, number)
         if found is None:
             raise not_found()

@@ -22,13 +22,19 @@ def routes(deeds: Deeds, installation: Installation, admin: Administrator) -> AP
     """The routes of sinks."""
     router = APIRouter(tags=["administration"])
 
+    def kept() -> Sinks:
+        found = Sinks(installation.data)
+        if not found.directory.exists():
+            installation.expect_home()
+        return found
+
     def shown(name: str) -> dict[str, Any]:
-        sinks = Sinks(installation.data)
+        sinks = kept()
         return described_sink(sinks.get(name)) | {"status": sink_status(installation.data, sinks, name)}
 
     async def paused(caller: Caller, name: str, *, paused: bool) -> Response:
         def pause() -> None:
-            sinks = Sinks(installation.data)
+            sinks = kept()
             sinks.put(sinks.get(name).model_copy(update={"paused": paused}), replace=True)
 
         await installation.ask(pause)
@@ -41,7 +47,7 @@ def routes(deeds: Deeds, installation: Installation, admin: Administrator) -> AP
         """What each is configured with, without its secret."""
 
         def listed() -> tuple[list[dict[str, Any]], str | None]:
-            known = Sinks(installation.data)
+            known = kept()
             page, after = page_of(sorted(known.names()), str, cursor, limit)
             return [described_sink(known.get(name)) for name in page], after
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
-from healthsync_mqtt.identity.people.postgres.connection import SQL, connect_registry, migrate, translated, value
-from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon, missed_soon
+from healthsync_mqtt.identity.people.postgres.session_lock import SessionLock
+from healthsync_mqtt.postgres.connection import ServerPlace
 
 _HOME_S: Final = 5.0
 """So long one that starts waits for another: of one that was killed the server gives the place back soon."""
@@ -27,11 +27,11 @@ def home(place: ServerPlace, lost: Lost) -> Iterator[None]:
     The server gives the place back with the connection: a bridge that was killed is waited for. One whose connection
     ends takes it again; ``lost`` is told where another was faster.
     """
-    hold = _Hold(place)
+    lock = SessionLock(place, "keep_home")
     try:
-        hold.take()
+        _take(lock)
         ending = threading.Event()
-        thread = threading.Thread(target=_look_after, args=(hold, ending, lost), name="home", daemon=True)
+        thread = threading.Thread(target=_look_after, args=(lock, ending, lost), name="home", daemon=True)
         thread.start()
         try:
             yield
@@ -39,57 +39,26 @@ def home(place: ServerPlace, lost: Lost) -> Iterator[None]:
             ending.set()
             thread.join()
     finally:
-        hold.leave()
+        lock.leave()
 
 
-class _Hold:
-    """The lock, of a connection that is made again where it has ended."""
-
-    def __init__(self, place: ServerPlace) -> None:
-        self._place = place
-        self._connection: Connection | None = None
-        self._mine = False
-
-    def take(self) -> None:
-        with translated("the registry could not be opened"):
-            self._connection = connect_registry(self._place)
-            migrate(self._connection, self._place)
-            missed_soon(self._connection)
-        until = time.monotonic() + _HOME_S
-        while not self.again():
-            if time.monotonic() >= until:
-                raise UnavailableError(
-                    "another bridge of this registry keeps the files about persons, and erases them",
-                    hint="set registry.home = false here",
-                )
-            time.sleep(_LOOK_S)
-
-    def again(self) -> bool:
-        """Whether it is held, or was taken just now. HealthSyncError: nobody can tell."""
-        try:
-            with translated():
-                if self._connection is None:
-                    self._connection, self._mine = connect_registry(self._place), False
-                    missed_soon(self._connection)
-                if self._mine:
-                    self._connection.execute(b"SELECT 1")
-                else:
-                    self._mine = bool(value(self._connection, SQL["keep_home"], self._place.schema))
-        except BaseException:
-            self.leave()
-            raise
-        return self._mine
-
-    def leave(self) -> None:
-        abandon(self._connection)
-        self._connection = None
+def _take(lock: SessionLock) -> None:
+    lock.open()
+    until = time.monotonic() + _HOME_S
+    while not lock.take():
+        if time.monotonic() >= until:
+            raise UnavailableError(
+                "another bridge of this registry keeps the files about persons, and erases them",
+                hint="set registry.home = false here",
+            )
+        time.sleep(_LOOK_S)
 
 
-def _look_after(hold: _Hold, ending: threading.Event, lost: Lost) -> None:
+def _look_after(lock: SessionLock, ending: threading.Event, lost: Lost) -> None:
     since: float | None = None
     while not ending.wait(_LOOK_S):
         try:
-            held = hold.again()
+            held = lock.take()
         except (HealthSyncError, OSError):
             continue  # whoever comes there meanwhile is seen when the server is
         if held:

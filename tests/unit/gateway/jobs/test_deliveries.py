@@ -18,6 +18,7 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.gateway.connections.public_https import PostAnswer
 from healthsync_mqtt.gateway.jobs import deliveries
 from healthsync_mqtt.gateway.jobs.deliveries import AGAIN_S, GIVEN_UP_S, Deliveries
+from healthsync_mqtt.gateway.jobs.turn import FileTurn
 from healthsync_mqtt.identity.people.webhooks import Webhook, WebhookBook
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.storage.opening import open_log, open_reader
@@ -300,7 +301,8 @@ class Failing:
         self.now_us = NOW_US
         self._book = book
         parts: Any = dict.fromkeys(("directory", "log_pool", "shares"))
-        self._deliveries = Deliveries(book=book, **parts, secret=str, lock=lock, named=(), clock_us=lambda: self.now_us)
+        parts |= {"book": book, "turn": FileTurn(lock), "clock_us": lambda: self.now_us}
+        self._deliveries = Deliveries(**parts, secret=str, named=())
 
     async def fail(self, said: PostAnswer | str = "no answer in time") -> Webhook:
         """It as it is written down afterwards."""
@@ -360,7 +362,7 @@ async def test_a_lock_that_cannot_be_had_is_tried_again(tmp_path: Path, monkeypa
     monkeypatch.setattr(deliveries, "_LOOK_S", 0.001)
     lock = tmp_path / "nowhere" / "webhooks.lock"
     parts: Any = dict.fromkeys(("book", "directory", "log_pool", "shares"))
-    waiting = Deliveries(**parts, secret=str, lock=lock, named=())
+    waiting = Deliveries(**parts, secret=str, turn=FileTurn(lock), named=())
     looked: list[int] = []
     monkeypatch.setattr(waiting, "_look", _noted(looked))
     running = asyncio.create_task(waiting.run())
@@ -368,7 +370,7 @@ async def test_a_lock_that_cannot_be_had_is_tried_again(tmp_path: Path, monkeypa
     assert not running.done()
     lock.parent.mkdir()
     await until(lambda: looked)
-    other = Deliveries(**parts, secret=str, lock=lock, named=())
+    other = Deliveries(**parts, secret=str, turn=FileTurn(lock), named=())
     others: list[int] = []
     monkeypatch.setattr(other, "_look", _noted(others))
     following = asyncio.create_task(other.run())

@@ -30,6 +30,9 @@ INSERT INTO erasure_key (key) VALUES ($1)
 -- name: keep_home
 SELECT pg_try_advisory_lock(1213415240, hashtext($1))
 
+-- name: post_webhooks
+SELECT pg_try_advisory_lock(1213417288, hashtext($1))
+
 -- name: note_mark
 INSERT INTO installation_keys (name, mark, noted_us) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING
 
