@@ -17,7 +17,17 @@ from healthsync_mqtt.storage.port import Item
 from tests.support.accounts import ONLY_ROOT
 from tests.support.chart.draw import IMAGE, MANIFESTS, PLAIN, drawn, helm, plain, python
 from tests.support.chart.pods import of_kind, pods, read, step
-from tests.support.chart.values import ALL_VALUES, DIVIDED, EXTERNAL, LARGE, NETWORK, POSTGRES, SETTINGS, SHARED
+from tests.support.chart.values import (
+    ALL_VALUES,
+    DIVIDED,
+    EXTERNAL,
+    GATEWAYS,
+    LARGE,
+    NETWORK,
+    POSTGRES,
+    SETTINGS,
+    SHARED,
+)
 from tests.support.sink import NOW_US, event
 from tests.unit.test_deploy import check_command
 
@@ -35,6 +45,7 @@ SHAPES = {
     "external-one-pod": ((*EXTERNAL, *POSTGRES), {}),
     "external-shared": (SHARED, {}),
     "external-divided": (DIVIDED, SETTINGS),
+    "external-gateways": (GATEWAYS, SETTINGS),
 }
 VALUES = pytest.mark.parametrize(("values", "settings"), list(SHAPES.values()), ids=list(SHAPES))
 
@@ -73,7 +84,9 @@ def test_no_image_is_named_that_is_in_no_registry() -> None:
         *("storage.sise=1Gi", "service.type=Cluster", "hosts=", "settings.a\\.b.c=1"),
         *("mode=both", "mode=external", "postgres.url=mysql://db", "podDisruptionBudget.maxUnavailable=2"),
         "mode=external,external.host=a,external.bridges=65,postgres.url=postgresql://a@b/c",
-        "mode=external,external.host=a,gateway.enabled=true",
+        "mode=external,external.host=a,external.bridges=2,gateway.enabled=true",
+        "gateway.replicas=1",
+        f"mode=external,external.host=a,{POSTGRES[0]},gateway.replicas=1,secrets.keys=a,secrets.certs=b",
         f"mode=external,external.host=a,{POSTGRES[0]},external.bridges=2,secrets.certs=b",
         f"mode=external,external.host=a,{POSTGRES[0]},external.bridges=2,secrets.credentials=b",
         f"mode=external,external.host=a,{POSTGRES[0]},external.bridges=2,postgres.shared=false",
@@ -200,7 +213,7 @@ def test_each_container_runs_a_command_and_settings_that_exist(
                 check_command(container["args"])
             for each in container.get("env", ()):
                 key = each["name"].removeprefix(ENV_PREFIX).lower().replace("__", ".")
-                assert key in keys or each["name"] in {KEY_PASSPHRASE_FILE, "BRIDGES", "BRIDGE"}
+                assert key in keys or each["name"] in {KEY_PASSPHRASE_FILE, "BRIDGES", "BRIDGE", "GATEWAYS", "GATEWAY"}
             read(tmp_path, container, 2)
 
 
@@ -219,7 +232,7 @@ def test_no_container_has_rights_and_each_that_stays_says_what_it_needs(
             assert (each["securityContext"]["runAsUser"], each["securityContext"]["runAsNonRoot"]) == (10001, True)
             assert each["resources"]["requests"].keys() == {"cpu", "memory"}
             assert each["resources"]["limits"]["memory"]
-            serves = each["args"][:2] in (["up"], ["bridge", "run"])
+            serves = each["args"][:2] in (["up"], ["bridge", "run"], ["gateway", "run"])
             assert serves is ("readinessProbe" in each) is ("livenessProbe" in each), (name, each["name"])
 
 

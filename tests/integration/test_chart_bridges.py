@@ -29,13 +29,13 @@ pytestmark = [
 PREPARED = (
     "cert init-ca --data ours",
     "key list --data ours",
-    "broker credentials --bridges bridge-1,bridge-2,bridge-3 --data ours",
+    "broker credentials --bridges bridge-1,bridge-2,bridge-3 --gateways 1,2 --data ours",
 )
 """What docs/howto/compose.md makes the Secrets of."""
 
 
 def prepared(place: Path) -> dict[str, dict[str, bytes]]:
-    """The Secrets of the page: the files of three directories, of the last one what bridges log in with."""
+    """The Secrets of the page: the files of three directories; of the last one what bridges and gateways have."""
     page = (ROOT / "docs" / "howto" / "compose.md").read_text()
     for words in PREPARED:
         assert f"$ healthsync {words}\n" in page
@@ -44,7 +44,7 @@ def prepared(place: Path) -> dict[str, dict[str, bytes]]:
     for kind in ("keys", "certs", "credentials"):
         files = (each for each in (place / "ours" / kind).iterdir() if each.name[0] != ".")
         found[kind] = {each.name: each.read_bytes() for each in files}
-    ours = re.compile(r"healthsync-(bridge|canary)-")
+    ours = re.compile(r"healthsync-(bridge|canary|gateway)")
     found["credentials"] = {name: text for name, text in found["credentials"].items() if ours.match(name)}
     return found
 

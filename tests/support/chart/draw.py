@@ -23,7 +23,8 @@ MANIFESTS: Final = {
         *("mode=external", "external.host=mosquitto.example", "external.bridges=3", "external.caConfigMap=broker-ca"),
         "postgres.url=postgresql://healthsync@postgres.example/healthsync?sslmode=verify-full",
         *("postgres.passwordSecretName=postgres-password", "postgres.caConfigMap=postgres-ca"),
-        *("secrets.credentials=bridge-credentials", "secrets.keys=keys", "secrets.certs=certs"),
+        *("secrets.credentials=credentials", "secrets.keys=keys", "secrets.certs=certs"),
+        *("gateway.enabled=true", "gateway.replicas=2"),
     ),
 }
 """The plain manifests, each with the values that it is drawn with."""

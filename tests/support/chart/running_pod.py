@@ -19,6 +19,7 @@ from tests.support.servers import free_port
 from tests.support.service import HEALTHSYNC
 
 _METRICS: Final = "9464"
+_HTTPS: Final = "8443"
 _MOUNTED: Final = re.compile(r"(?<![\w/.])/(volume|tmp|given|database(?:-secret|-ca)?|broker-ca)(?![\w-])")
 
 Secrets = Mapping[str, Mapping[str, bytes]]
@@ -26,15 +27,19 @@ Secrets = Mapping[str, Mapping[str, bytes]]
 
 
 class RunningPod:
-    """What stands at / in the pod stands below ``root`` here; its metrics are on a free port."""
+    """What stands at / in the pod stands below ``root`` here; metrics and HTTPS are on free ports."""
 
     def __init__(self, root: Path, spec: dict[str, Any], secrets: Secrets, number: int | None = None) -> None:
         self.root = root
         self._spec = spec
         self._secrets = secrets
         self._number = number
-        self._port = str(free_port())
+        self._ports = {name: str(free_port()) for name in (_METRICS, _HTTPS)}
         self._processes: list[subprocess.Popen[Any]] = []
+
+    @property
+    def https(self) -> str:
+        return f"https://localhost:{self._ports[_HTTPS]}"
 
     @property
     def data(self) -> Path:
@@ -93,7 +98,7 @@ class RunningPod:
         for each in self._spec["containers"]:
             if "readinessProbe" in each:
                 command = each["readinessProbe"]["exec"]["command"]
-                words = [sys.executable, *(word.replace(_METRICS, self._port) for word in command[1:])]
+                words = [sys.executable, *map(self._asked, command[1:])]
                 wait_until(partial(_ends_well, words), f"{self.root.name} is ready")
 
     def tell(self, container: str, *words: str) -> list[Any]:
@@ -115,10 +120,16 @@ class RunningPod:
 
     def _environment(self, container: dict[str, Any]) -> dict[str, str]:
         own = {name: self._here(value) for name, value in environment(container, self._number).items()}
-        if own.get("HEALTHSYNC_METRICS__PORT") == _METRICS:
-            own["HEALTHSYNC_METRICS__PORT"] = self._port
+        for name in ("HEALTHSYNC_METRICS__PORT", "HEALTHSYNC_GATEWAY__PORT"):
+            if name in own:
+                own[name] = self._ports[own[name]]
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HEALTHSYNC_")}
         return kept | {"PATH": PATH, "GIVEN": str(self.root / "given")} | own
+
+    def _asked(self, word: str) -> str:
+        for port, here in self._ports.items():
+            word = word.replace(port, here)
+        return word
 
     def _here(self, text: str) -> str:
         return _MOUNTED.sub(lambda found: f"{self.root}{found[0]}", text)

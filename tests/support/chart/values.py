@@ -21,6 +21,7 @@ SHARED = (
     *EXTERNAL, *POSTGRES, "external.bridges=3", "secrets.credentials=credentials", "secrets.certs=certs",
     "secrets.keys=keys",
 )  # fmt: skip
+GATEWAYS = (*SHARED, *NETWORK, "gateway.enabled=true", "gateway.replicas=2", "passphrase.secretName=secret")
 DIVIDED = (
     *EXTERNAL, *POSTGRES, *ALL_VALUES, *NETWORK, "external.bridges=4", "external.divide=users", "external.access=hooks",
     "external.caConfigMap=ca", "secrets.credentials=credentials", "storage.bridgeSize=", "postgres.caConfigMap=theirs",

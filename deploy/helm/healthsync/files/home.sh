@@ -1,5 +1,5 @@
 #!/bin/sh
-# Before the first bridge starts, where the others are pods of their own. BRIDGES: the ids of all of them. /given has what was
+# Before the first bridge starts, where the others are pods of their own. BRIDGES: the ids of all of them, GATEWAYS: of gateways. /given has what was
 # prepared elsewhere, a directory for each Secret; GIVEN: where that is.
 set -eu
 umask 077
@@ -14,10 +14,11 @@ for kind in keys certs; do
     mv "$HEALTHSYNC_DATA/.$kind" "$HEALTHSYNC_DATA/$kind"
 done
 
-# What bridges log in with is what the Secret says, for the others have nothing else; whoever provisions tells the broker of it.
+# What bridges and gateways log in with is what the Secret says, for the others have nothing else; whoever provisions tells the broker of it.
 own=$HEALTHSYNC_DATA/credentials
 mkdir -p "$own"
-for file in "$given"/credentials/healthsync-bridge-* "$given"/credentials/healthsync-canary-*; do
+for file in "$given"/credentials/healthsync-bridge-* "$given"/credentials/healthsync-canary-* \
+    "$given"/credentials/healthsync-gateway*; do
     name=${file##*/}
     [ -e "$file" ] && ! cmp -s "$file" "$own/$name" || continue
     : >"$own/.untold.$name"
@@ -26,4 +27,4 @@ for file in "$given"/credentials/healthsync-bridge-* "$given"/credentials/health
 done
 
 [ -e "$HEALTHSYNC_DATA/certs/ca.crt" ] || healthsync cert init-ca
-healthsync broker credentials --bridges "$BRIDGES"
+healthsync broker credentials --bridges "$BRIDGES" ${GATEWAYS:+--gateways "$GATEWAYS"}

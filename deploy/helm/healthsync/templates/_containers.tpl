@@ -93,6 +93,32 @@ livenessProbe:
   failureThreshold: 6
 {{- end }}
 
+{{- /* It serves. Whether its broker is there is no matter: it says so to whoever sends, and whoever reads needs none. */ -}}
+{{- define "healthsync.gateway.probes" -}}
+startupProbe:
+  {{- include "healthsync.gateway.asks" . | nindent 2 }}
+  periodSeconds: 5
+  timeoutSeconds: 5
+  failureThreshold: 120
+readinessProbe:
+  {{- include "healthsync.gateway.asks" . | nindent 2 }}
+  periodSeconds: 10
+  timeoutSeconds: 5
+livenessProbe:
+  {{- include "healthsync.gateway.asks" . | nindent 2 }}
+  periodSeconds: 30
+  timeoutSeconds: 10
+  failureThreshold: 6
+{{- end }}
+
+{{- define "healthsync.gateway.asks" -}}
+exec:
+  command:
+    - python3
+    - -c
+    - import ssl, urllib.request as r; r.urlopen('https://127.0.0.1:8443/v1/catalogue', timeout=3, context=ssl._create_unverified_context())
+{{- end }}
+
 {{- define "healthsync.asks" -}}
 exec:
   command:
@@ -136,6 +162,9 @@ exec:
     - {name: HEALTHSYNC_DATA, value: {{ ternary "/volume/data" (printf "/volume/bridge-%d" $part) (eq $part 1) }}}
     - {name: HEALTHSYNC_BRIDGE__ID, value: bridge-{{ $part }}}
     - {name: HEALTHSYNC_METRICS__PORT, value: "{{ add 9463 $part }}"}
+    {{- if $root.Values.gateway.enabled }}
+    - {name: HEALTHSYNC_GATEWAY__PORT, value: "8443"}
+    {{- end }}
     {{- if $shares }}
     # Here are the files about persons, and here they are erased.
     - {name: HEALTHSYNC_REGISTRY__HOME, value: "true"}
@@ -144,13 +173,17 @@ exec:
     - {name: HEALTHSYNC_EXTERNAL__REGISTRY_FILE, value: /volume/data/registry.db}
     {{- end }}
     {{- include "healthsync.environment" $root | nindent 4 }}
+  {{- if $root.Values.gateway.enabled }}
+  ports:
+    - {name: https, containerPort: 8443}
+  {{- end }}
   {{- include "healthsync.probes" (add 9463 $part) | nindent 2 }}
   resources: {{- toYaml $root.Values.resources | nindent 4 }}
 {{- end }}
 {{- if eq .Values.external.access "provision" }}
 - name: provision
   {{- include "healthsync.container" . | nindent 2 }}
-  args: [broker, provision, mosquitto, --watch, --bridges, {{ include "healthsync.bridges" . }}]
+  args: [broker, provision, mosquitto, --watch, --bridges, {{ include "healthsync.bridges" . }}{{ with include "healthsync.gateways" . }}, --gateways, {{ . }}{{ end }}]
   env:
     - {name: HEALTHSYNC_DATA, value: /volume/data}
     {{- include "healthsync.environment" . | nindent 4 }}
@@ -158,7 +191,7 @@ exec:
 {{- else if eq .Values.external.access "hooks" }}
 - name: auth
   {{- include "healthsync.container" . | nindent 2 }}
-  args: [auth, serve, --bridges, {{ include "healthsync.bridges" . }}{{ range .Values.external.hookArguments }}, {{ . | quote }}{{ end }}]
+  args: [auth, serve, --bridges, {{ include "healthsync.bridges" . }}{{ with include "healthsync.gateways" . }}, --gateways, {{ . }}{{ end }}{{ range .Values.external.hookArguments }}, {{ . | quote }}{{ end }}]
   env:
     - {name: HEALTHSYNC_DATA, value: /volume/data}
     {{- include "healthsync.environment" . | nindent 4 }}

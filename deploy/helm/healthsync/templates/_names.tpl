@@ -45,6 +45,27 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and (include "healthsync.shares" .) (gt (int .Values.external.bridges) 1) }}true{{ end -}}
 {{- end }}
 
+{{- define "healthsync.gateway.selector" -}}
+app.kubernetes.io/name: healthsync-gateway
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "healthsync.gateway.labels" -}}
+{{ include "healthsync.gateway.selector" . }}
+app.kubernetes.io/part-of: healthsync
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- /* The ids of gateways in pods of their own, with commas between; empty: there are none. */ -}}
+{{- define "healthsync.gateways" -}}
+{{- if and (include "healthsync.shares" .) (gt (int .Values.gateway.replicas) 0) }}
+{{- $ids := list }}
+{{- range $number := untilStep 1 (int (add1 (int .Values.gateway.replicas))) 1 }}{{ $ids = append $ids (toString $number) }}{{ end -}}
+{{ join "," $ids | quote }}
+{{- end }}
+{{- end }}
+
 {{- define "healthsync.image" -}}
 {{- $repository := required "image.repository: build deploy/compose/Dockerfile, push the image, and name it" .Values.image.repository -}}
 {{ $repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}

@@ -32,6 +32,29 @@ affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
+{{- /* The passphrase of the keys, in the same way. */ -}}
+{{- define "healthsync.passphrase" -}}
+{{- if .Values.passphrase.secretName }}
+# Into memory: on the volume it would lie beside what it seals, and an environment is shown with the pod's state.
+- name: passphrase
+  {{- include "healthsync.maker" . | nindent 2 }}
+  command: [install, -o, "10001", -g, "10001", -m, "0400", /secret/passphrase, /passphrase/passphrase]
+  volumeMounts:
+    - {name: passphrase, mountPath: /passphrase}
+    - {name: passphrase-secret, mountPath: /secret, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "healthsync.passphrase.volumes" -}}
+{{- if .Values.passphrase.secretName }}
+- {name: passphrase, emptyDir: {medium: Memory, sizeLimit: 1Mi}}
+- name: passphrase-secret
+  secret:
+    secretName: {{ .Values.passphrase.secretName }}
+    items: [{key: {{ .Values.passphrase.key }}, path: passphrase}]
+{{- end }}
+{{- end }}
+
 {{- define "healthsync.database.volumes" -}}
 {{- if .Values.postgres.passwordSecretName }}
 - {name: database, emptyDir: {medium: Memory, sizeLimit: 1Mi}}
