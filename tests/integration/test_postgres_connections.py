@@ -13,6 +13,7 @@ import pytest
 
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.gateway.stores.log_pool import READERS
 from healthsync_mqtt.identity.people.postgres.connection import connect_registry
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.postgres.connection import Connection, ServerPlace
@@ -21,6 +22,7 @@ from healthsync_mqtt.storage.postgres.connection import connect_reader, connect_
 from healthsync_mqtt.testing.log_items import NOW_US, item
 from tests.support import child
 from tests.support.external_bridge import BridgeProcess
+from tests.support.external_gateway import GatewayRun
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import wait_until
 from tests.support.postgres import NEEDED, Postgres
@@ -38,6 +40,8 @@ AT_HOME = Counter({READER: 1, REGISTRY: 4})
 """More, for what is there alone: the place itself, erasures, Home Assistant, and days, which read the log, too."""
 SINK = Counter({READER: 1, REGISTRY: 1})
 PROVISION = Counter({REGISTRY: 1})
+GATEWAY = Counter({REGISTRY: 3, READER: READERS})
+"""Its readers come as they are needed."""
 
 
 @pytest.fixture
@@ -135,6 +139,7 @@ def test_the_page_says_how_many_there_are() -> None:
         "each bridge": BRIDGE.total(),
         "the one at home, more": AT_HOME.total(),
         "each sink, where it runs, more": SINK.total(),
+        "each gateway": GATEWAY.total(),
         "`broker provision --watch`, `auth serve`": PROVISION.total(),
     }
 
@@ -143,6 +148,19 @@ def test_hooks_have_one(server: Postgres, tmp_path: Path) -> None:
     _, first, _ = two(server, tmp_path)
     with child.started([*HEALTHSYNC, "auth", "serve", "--port", "0", "--data", str(first)]):
         expect(server, PROVISION, "the access hooks")
+
+
+def test_a_gateway_has_as_many_at_once_and_readers_as_it_is_asked(server: Postgres, tmp_path: Path) -> None:
+    _, first, _ = two(server, tmp_path)
+    with open_log(first):
+        pass
+    run_cli(first, "broker", "credentials")
+    gateway = GatewayRun(first)
+    try:
+        gateway.start()
+        expect(server, GATEWAY - Counter({READER: READERS}), "a gateway that nobody asks")
+    finally:
+        gateway.end()
 
 
 def test_a_bridge_needs_no_key_of_the_installation(server: Postgres, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from healthsync_mqtt.storage.port import LogReader
 
 T = TypeVar("T")
 
-_READERS: Final = 4
+READERS: Final = 4
 
 
 class LogPool:
@@ -24,7 +24,7 @@ class LogPool:
         self._open = open_log
         self._mine = threading.local()
         self._opened: list[LogReader] = []
-        self._threads = ThreadPoolExecutor(_READERS, "log")
+        self._threads = ThreadPoolExecutor(READERS, "log")
 
     async def ask(self, question: Callable[[LogReader], T]) -> T:
         """The answer of a reader. UnavailableError when there is no log yet, StoreError when it cannot be read."""
