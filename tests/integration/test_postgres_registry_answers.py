@@ -1,13 +1,19 @@
 """Changes of a registry whose COMMIT has no clear answer, on a real PostgreSQL, and what its sessions make sure of."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.identity.audit.log import GENESIS, AuditLog
+from healthsync_mqtt.identity.audit.outbox import AuditHead
+from healthsync_mqtt.identity.audit.server import AuditServer
+from healthsync_mqtt.identity.people.postgres import marks
+from healthsync_mqtt.identity.people.postgres.move import move_in
 from healthsync_mqtt.identity.people.postgres.tables import PostgresTables
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.postgres.connection import ServerPlace
@@ -47,6 +53,88 @@ def test_a_change_that_no_standby_waited_for_is_told_when_one_has_it(server: Pos
             wait_until(lambda: adding.done() or server.waiting() not in ([], [before]), "another COMMIT waits")
             assert not adding.done()
         adding.result(PATIENCE_S)
+    assert [each.id for each in both.other.users()] == ["alice"]
+
+
+@pytest.fixture
+def audit(place: ServerPlace, tmp_path: Path) -> AuditLog:
+    PostgresTables.open(place).close()
+    log = AuditLog(tmp_path / "audit.db", b"key", AuditServer(place))
+    log._write_head(AuditHead(0, GENESIS))
+    return log
+
+
+def _broken_off(server: Postgres, write: Callable[[], object], ends: int) -> object:
+    """What comes of a change whose waits for a standby are broken off so often; then the standby is there."""
+    with ThreadPoolExecutor(1) as pool:
+        with server.no_standby():
+            writing = pool.submit(write)
+            ended = list[object]()
+
+            def moved_on() -> bool:
+                return writing.done() or server.waiting() not in ([], ended)
+
+            for _ in range(ends):
+                wait_until(moved_on, "a COMMIT waits")
+                assert not writing.done()
+                ended[:] = server.waiting()
+                server.execute(f"SELECT pg_cancel_backend({server.waiting()[0][0]})")
+            wait_until(moved_on, "it is done, or waits again")
+            waited = not writing.done()
+        error = writing.exception(PATIENCE_S)
+        return waited if error is None else error
+
+
+def _append(audit: AuditLog) -> int:
+    return audit.append("user.added", actor="admin", now_us=NOW_US)
+
+
+def test_a_row_of_the_audit_log_that_no_standby_waited_for_waits_for_one(server: Postgres, audit: AuditLog) -> None:
+    assert _broken_off(server, lambda: _append(audit), 1) is True
+    assert [each.action for each in audit.rows()] == ["user.added"]
+    assert audit.verify().first_bad is None
+
+
+def test_a_row_of_the_audit_log_that_no_standby_has_is_not_called_durable(server: Postgres, audit: AuditLog) -> None:
+    error = _broken_off(server, lambda: _append(audit), 2)
+    assert isinstance(error, StoreError)
+    assert "did not wait for its standby" in str(error)
+    assert _append(audit) == 2  # the first is there all the same, and the chain goes on
+    assert audit.verify().first_bad is None
+
+
+def test_a_note_that_is_a_row_already_waits_for_the_standby_as_a_new_one_does(
+    server: Postgres, both: Both, audit: AuditLog
+) -> None:
+    both.one.add_user("alice", "all", NOW_US)
+    with both.one.write():
+        both.one.audit_outbox.note("user.added", actor="admin", now_us=NOW_US)
+    notes = both.one.audit_outbox.pending()
+    assert isinstance(_broken_off(server, lambda: audit.take(notes), 2), StoreError)
+    assert _broken_off(server, lambda: audit.take(notes), 1) is True
+    assert len(audit.rows()) == len(notes)
+
+
+def test_a_mark_of_an_installation_waits_for_the_standby(server: Postgres, both: Both, place: ServerPlace) -> None:
+    both.one.users()
+    assert _broken_off(server, lambda: marks.change(place, "a thing", "its mark", NOW_US), 1) is True
+    assert marks.known(place, "a thing") == "its mark"
+
+
+def test_files_are_not_renamed_before_a_standby_has_the_registry_that_they_were(
+    server: Postgres, both: Both, place: ServerPlace, tmp_path: Path
+) -> None:
+    """Renamed they would be taken for moved by a start after its failover."""
+    both.one.users()
+    file = tmp_path / "registry.db"
+    with Registry.open(file) as registry:
+        registry.add_user("alice", "all", NOW_US)
+    for _ in range(2):  # the second time it is on the server, and waits again
+        error = _broken_off(server, lambda: move_in(place, file, tmp_path / "audit.db"), 2)
+        assert isinstance(error, StoreError)
+        assert file.exists()
+    move_in(place, file, tmp_path / "audit.db")
+    assert not file.exists()
     assert [each.id for each in both.other.users()] == ["alice"]
 
 

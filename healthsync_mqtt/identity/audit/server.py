@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.people.postgres import marks
-from healthsync_mqtt.identity.people.postgres.connection import SQL, connect_registry, translated
+from healthsync_mqtt.identity.people.postgres.connection import SQL, commit_durably, connect_registry, translated
 from healthsync_mqtt.identity.people.postgres.dialect import for_postgres
 from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
 
@@ -53,14 +53,15 @@ class ServerRows:
         """Run a statement of SQLite's."""
         with translated("the audit log could not be used"):
             if statement == "BEGIN IMMEDIATE":
+                # It writes in any case: where all notes are rows already, their standby is waited for, too.
                 self._connection.execute(b"BEGIN")
                 return self._connection.execute(SQL["lock_audit"].encode(), (self._place.schema,))
             return self._connection.execute(for_postgres(statement), parameters)
 
     def commit(self) -> None:
-        """Make it durable."""
+        """Make it durable, wherever commits wait for. StoreError; then it may be there all the same."""
         with translated("the audit log could not be written"):
-            self._connection.execute(b"COMMIT")
+            commit_durably(self._connection)
 
     def close(self) -> None:
         """Close the connection; what was not committed is not there."""

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psycopg
@@ -11,7 +11,15 @@ from psycopg.types.string import StrDumper
 
 from healthsync_mqtt import sql_files
 from healthsync_mqtt.errors import ConfigError, StoreError, UnavailableError
-from healthsync_mqtt.postgres.connection import OLDEST_SERVER, Connection, ServerPlace, abandon, connect, refuses_login
+from healthsync_mqtt.postgres.connection import (
+    OLDEST_SERVER,
+    Connection,
+    ServerPlace,
+    abandon,
+    connect,
+    refuses_login,
+    unremarked,
+)
 from healthsync_mqtt.postgres.schema import bring_up, schema_version
 
 SQL: Final = sql_files.statements(__package__ or "", "queries", "server.sql")
@@ -111,6 +119,32 @@ def keep_durable(connection: Connection) -> None:
         )
     if commit == "off":
         connection.execute(b"SET synchronous_commit = on")
+
+
+@contextmanager
+def durable(connection: Connection) -> Iterator[None]:
+    """A transaction that ends with ``commit_durably``; what it did may be there after a StoreError, too."""
+    connection.execute(b"BEGIN")
+    try:
+        yield
+    except BaseException:
+        with suppress(psycopg.Error):
+            connection.execute(b"ROLLBACK")
+        raise
+    commit_durably(connection)
+
+
+def commit_durably(connection: Connection) -> None:
+    """COMMIT; where its wait for a standby is broken off, one more commit waits for both. StoreError, psycopg.Error.
+
+    On another machine than the server something is done next that rests on it: a file gets its new name, somebody is
+    answered.
+    """
+    if not unremarked(connection, b"COMMIT") and not unremarked(connection, SQL["write_again"].encode()):
+        raise StoreError(
+            "PostgreSQL did not wait for its standby: it is on the disk of one machine",
+            hint="who broke off the wait? do it again when the standby is there",
+        )
 
 
 def migrate(connection: Connection, place: ServerPlace) -> None:

@@ -3,14 +3,22 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from healthsync_mqtt.identity.people.postgres.connection import SQL, migrate, registry_connection, translated, value
+from healthsync_mqtt.identity.people.postgres.connection import (
+    SQL,
+    durable,
+    migrate,
+    registry_connection,
+    translated,
+    value,
+)
 from healthsync_mqtt.postgres.connection import Connection, ServerPlace
 
 
 def agreed(place: ServerPlace, name: str, mark: str, now_us: int) -> str:
     """The installation's mark of a thing; ours becomes it where there is none. StoreError."""
     with _connection(place) as connection, translated():
-        connection.execute(SQL["note_mark"].encode(), (name, mark, now_us))
+        with durable(connection):
+            connection.execute(SQL["note_mark"].encode(), (name, mark, now_us))
         return str(value(connection, SQL["mark"], name))
 
 
@@ -30,7 +38,7 @@ def listed(place: ServerPlace, prefix: str) -> dict[str, str]:
 
 def change(place: ServerPlace, name: str, mark: str, now_us: int) -> None:
     """From now on this is the installation's mark. StoreError."""
-    with _connection(place) as connection, translated():
+    with _connection(place) as connection, translated(), durable(connection):
         connection.execute(SQL["change_mark"].encode(), (name, mark, now_us))
 
 

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from healthsync_mqtt.errors import UnavailableError
-from healthsync_mqtt.identity.people.postgres.connection import SQL, connect_registry, migrate, translated, value
+from healthsync_mqtt.identity.people.postgres.connection import (
+    SQL,
+    connect_registry,
+    durable,
+    migrate,
+    translated,
+    value,
+)
 from healthsync_mqtt.identity.people.postgres.dialect import insertion
 from healthsync_mqtt.identity.people.schema import open_database
 from healthsync_mqtt.identity.sql import migrate as migrate_file
@@ -54,9 +61,10 @@ def _take(connection: Connection, place: ServerPlace, registry: Path, audit: Pat
     with closing(open_database(registry).conn) as people:
         ((key,),) = people.execute(SQL["erasure_key"])
         mark = hashlib.sha256(key).hexdigest()
-        with connection.transaction():
+        with durable(connection):
             connection.execute(SQL["lock"].encode(), (place.schema,))
             if value(connection, SQL["mark"], _MARK) == mark:
+                value(connection, SQL["write_again"])  # a move that no standby waited for is waited for now
                 return
             if value(connection, SQL["lived_in"]):
                 raise UnavailableError(

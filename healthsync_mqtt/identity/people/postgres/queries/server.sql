@@ -5,7 +5,10 @@ SELECT pg_advisory_xact_lock(1213415239, hashtext($1))
 SELECT current_setting('fsync'), current_setting('synchronous_commit')
 
 -- name: lock_audit
-SELECT pg_advisory_xact_lock(1213415241, hashtext($1))
+SELECT pg_advisory_xact_lock(1213415241, hashtext($1)), pg_logical_emit_message(true, 'healthsync', '')
+
+-- name: write_again
+SELECT pg_logical_emit_message(true, 'healthsync', '')
 
 -- name: note_change
 WITH clock AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us), gone AS (DELETE FROM installation_keys
