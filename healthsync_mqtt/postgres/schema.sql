@@ -13,3 +13,18 @@ INSERT INTO schema_version VALUES (0)
 
 -- name: change
 UPDATE schema_version SET version = {}
+
+-- name: patience
+SET lock_timeout = {}
+
+-- name: try_lock
+SELECT pg_try_advisory_lock({})
+
+-- name: lock
+SELECT pg_advisory_lock({})
+
+-- name: try_xact_lock
+SELECT pg_try_advisory_xact_lock({})
+
+-- name: xact_lock
+SELECT pg_advisory_xact_lock({})

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.identity.audit.log import GENESIS, AuditLog
 from healthsync_mqtt.identity.audit.outbox import AuditHead
 from healthsync_mqtt.identity.audit.server import AuditServer
-from healthsync_mqtt.identity.people.postgres import marks
+from healthsync_mqtt.identity.people.postgres import connection, marks
 from healthsync_mqtt.identity.people.postgres.move import move_in
 from healthsync_mqtt.identity.people.postgres.tables import PostgresTables
 from healthsync_mqtt.identity.registry import Registry
@@ -136,6 +137,49 @@ def test_files_are_not_renamed_before_a_standby_has_the_registry_that_they_were(
     move_in(place, file, tmp_path / "audit.db")
     assert not file.exists()
     assert [each.id for each in both.other.users()] == ["alice"]
+
+
+@contextmanager
+def _newer() -> Iterator[None]:
+    """Whoever looks meanwhile is a newer release, whose registry has a table more."""
+    steps = connection._steps()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection, "_steps", lambda: (*steps, (steps[-1][0] + 1, "CREATE TABLE newer (x int)")))
+        yield
+
+
+def test_who_is_older_than_the_tables_changes_nothing_and_reads_on(
+    both: Both, place: ServerPlace, audit: AuditLog
+) -> None:
+    both.one.add_user("alice", "all", NOW_US)
+    _append(audit)
+    with _newer():
+        PostgresTables.open(place).close()
+    with pytest.raises(StoreError, match="it changes nothing there") as refused:
+        both.one.add_user("bob", "all", NOW_US)
+    assert "upgrade this one" in (refused.value.hint or "")
+    with pytest.raises(StoreError, match="it changes nothing there"):
+        _append(audit)
+    assert [each.id for each in both.one.users()] == ["alice"]
+    assert len(audit.rows()) == 1
+    with _newer():
+        both.other.add_user("carol", "all", NOW_US)
+        assert _append(audit) == 2
+
+
+def test_tables_are_changed_when_nobody_is_changing_what_is_in_them(
+    server: Postgres, both: Both, place: ServerPlace
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with both.one.write():
+            both.one.add_user("alice", "all", NOW_US)
+            with _newer():
+                opening = pool.submit(PostgresTables.open, place)
+                wait_until(lambda: server.execute(WAITING) == [(1,)] or opening.done(), "the migration waits")
+                assert not opening.done()
+                both.one.add_user("bob", "all", NOW_US)
+        opening.result(PATIENCE_S).close()
+    assert [each.id for each in both.other.users()] == ["alice", "bob"]
 
 
 def test_what_another_machine_did_under_the_number_of_a_lost_change_is_no_answer(

@@ -10,7 +10,12 @@ from psycopg.rows import TupleRow
 
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.people.postgres import marks
-from healthsync_mqtt.identity.people.postgres.connection import SQL, commit_durably, connect_registry, translated
+from healthsync_mqtt.identity.people.postgres.connection import (
+    begin_alone,
+    commit_durably,
+    connect_registry,
+    translated,
+)
 from healthsync_mqtt.identity.people.postgres.dialect import for_postgres
 from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
 
@@ -54,8 +59,8 @@ class ServerRows:
         with translated("the audit log could not be used"):
             if statement == "BEGIN IMMEDIATE":
                 # It writes in any case: where all notes are rows already, their standby is waited for, too.
-                self._connection.execute(b"BEGIN")
-                return self._connection.execute(SQL["lock_audit"].encode(), (self._place.schema,))
+                begin_alone(self._connection, self._place, "lock_audit")
+                return self._connection.cursor()
             return self._connection.execute(for_postgres(statement), parameters)
 
     def commit(self) -> None:

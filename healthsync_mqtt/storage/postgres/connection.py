@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 
 from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.postgres.connection import OLDEST_SERVER, Connection, ServerPlace, abandon, connect, missed_soon
-from healthsync_mqtt.postgres.schema import bring_up, schema_version
+from healthsync_mqtt.postgres.schema import bring_up, schema_version, take_turn
 from healthsync_mqtt.storage.postgres.arrays import register
 from healthsync_mqtt.storage.postgres.faults import (
     AloneError,
@@ -119,7 +119,7 @@ def migrate(connection: Connection, place: ServerPlace) -> None:
     """
     if _known_version(connection, place) == migrations()[-1][0]:
         return
-    connection.execute(b"SELECT pg_advisory_lock(%s)", (_SCHEMA_LOCK,))
+    take_turn(connection, _SCHEMA_LOCK, "session", what="the event log", usual_ms=_LOCK_MS)
     version = _known_version(connection, place)
     if version < migrations()[-1][0]:
         take_for_change(connection, place)

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import psycopg
 from psycopg import errors
@@ -20,13 +20,16 @@ from healthsync_mqtt.postgres.connection import (
     refuses_login,
     unremarked,
 )
-from healthsync_mqtt.postgres.schema import bring_up, schema_version
+from healthsync_mqtt.postgres.schema import bring_up, schema_version, take_turn
 
 SQL: Final = sql_files.statements(__package__ or "", "queries", "server.sql")
 _SCHEMA_LOCK: Final = 0x48535246
 
 #: How long a change waits for one of another process.
 _PATIENCE_MS: Final = 5_000
+
+#: One that stops in the middle of a change holds up every other one: after this the server ends its transaction.
+_IDLE_MS: Final = 10_000
 
 #: So long the server may take nothing of what was sent.
 _UNSENT_MS: Final = 5_000
@@ -102,7 +105,7 @@ def _prepare(connection: Connection) -> None:
     keep_durable(connection)
     # Not a statement's time: a COMMIT that waits for a standby would be called done when that ends.
     connection.execute(f"SET lock_timeout = {_PATIENCE_MS}".encode())
-    connection.execute(f"SET idle_in_transaction_session_timeout = {2 * _PATIENCE_MS}".encode())
+    connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_MS}".encode())
 
 
 def keep_durable(connection: Connection) -> None:
@@ -119,6 +122,26 @@ def keep_durable(connection: Connection) -> None:
         )
     if commit == "off":
         connection.execute(b"SET synchronous_commit = on")
+
+
+def begin_alone(connection: Connection, place: ServerPlace, lock: Literal["lock", "lock_audit"]) -> None:
+    """BEGIN, and wait for all others that change it. StoreError where a newer release has changed its tables.
+
+    A migration takes that lock, too: what an older release writes into newer tables may lack something.
+    """
+    connection.execute(b"BEGIN")
+    connection.execute(SQL[lock].encode(), (place.schema,))
+    refuse_newer(connection)
+
+
+def refuse_newer(connection: Connection) -> None:
+    """StoreError where a newer release has changed the tables since this program opened them."""
+    version, newest = value(connection, SQL["version"]), _steps()[-1][0]
+    if version > newest:
+        raise StoreError(
+            f"the registry has schema {version}, and this program knows {newest}: it changes nothing there",
+            hint="a newer HealthSync has changed its tables: upgrade this one",
+        )
 
 
 @contextmanager
@@ -153,9 +176,12 @@ def migrate(connection: Connection, place: ServerPlace) -> None:
     if schema_version(connection, place) == steps[-1][0]:
         return
     with connection.transaction():
-        connection.execute(SQL["lock_schema"].encode(), (_SCHEMA_LOCK,))
+        take_turn(connection, _SCHEMA_LOCK, "transaction", what="the registry", usual_ms=_PATIENCE_MS)
         version = _known_version(connection, place)
-        bring_up(connection, place, steps, version)
+        if version < steps[-1][0]:
+            for writer in ("lock", "lock_audit"):  # who has one has looked at the version before, and ends in time
+                connection.execute(SQL[writer].encode(), (place.schema,))
+            bring_up(connection, place, steps, version)
         if version == 0:
             connection.execute(SQL["make_erasure_key"].encode(), (secrets.token_bytes(32),))
 

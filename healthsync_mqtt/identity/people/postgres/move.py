@@ -17,6 +17,7 @@ from healthsync_mqtt.identity.people.postgres.connection import (
     connect_registry,
     durable,
     migrate,
+    refuse_newer,
     translated,
     value,
 )
@@ -63,6 +64,7 @@ def _take(connection: Connection, place: ServerPlace, registry: Path, audit: Pat
         mark = hashlib.sha256(key).hexdigest()
         with durable(connection):
             connection.execute(SQL["lock"].encode(), (place.schema,))
+            refuse_newer(connection)
             if value(connection, SQL["mark"], _MARK) == mark:
                 value(connection, SQL["write_again"])  # a move that no standby waited for is waited for now
                 return

@@ -15,7 +15,14 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from healthsync_mqtt.errors import HealthSyncError, StoreError
-from healthsync_mqtt.identity.people.postgres.connection import SQL, connect_registry, keep_durable, migrate, translated
+from healthsync_mqtt.identity.people.postgres.connection import (
+    SQL,
+    begin_alone,
+    connect_registry,
+    keep_durable,
+    migrate,
+    translated,
+)
 from healthsync_mqtt.identity.people.postgres.dialect import deletion, for_postgres, insertion, update
 from healthsync_mqtt.identity.people.tables import GENERATION, Key, Tables
 from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon, unremarked
@@ -68,14 +75,14 @@ class PostgresTables(Tables):
     @contextlib.contextmanager
     def write(self, *, quiet: bool = False) -> Iterator[None]:
         """See ``Tables``. Changes of all processes go one after the other, as they do in a file."""
-        with self._transaction(b"BEGIN", locks=True):
+        with self._transaction(locks=True):
             self._raise = self._raise or not quiet
             yield
 
     @contextlib.contextmanager
     def read(self) -> Iterator[None]:
         """See ``Tables``."""
-        with self._transaction(_READ):
+        with self._transaction(locks=False):
             yield
 
     def records(self, kind: Callable[..., R], sql: str, *parameters: object) -> list[R]:
@@ -162,13 +169,13 @@ class PostgresTables(Tables):
             return self._twice(lambda: self._connected().execute(statement, parameters))
 
     @contextlib.contextmanager
-    def _transaction(self, begin: bytes, *, locks: bool = False) -> Iterator[None]:
+    def _transaction(self, *, locks: bool) -> Iterator[None]:
         with self._lock:
             if self._inside:
                 yield
                 return
             with translated():
-                self._twice(lambda: self._begun(begin, locks=locks))
+                self._twice(lambda: self._begun(locks=locks))
             self._inside = True
             try:
                 yield
@@ -195,13 +202,13 @@ class PostgresTables(Tables):
         self._drop()
         return beginning()
 
-    def _begun(self, begin: bytes, *, locks: bool) -> None:
+    def _begun(self, *, locks: bool) -> None:
         connection = self._connected()
-        connection.execute(begin)
         if not locks:
+            connection.execute(_READ)
             return
         try:
-            connection.execute(SQL["lock"].encode(), (self._place.schema,))
+            begin_alone(connection, self._place, "lock")
             keep_durable(connection)
         except BaseException:
             self._roll_back()
@@ -235,7 +242,7 @@ class PostgresTables(Tables):
         wait for, which the change itself need not have reached.
         """
         try:
-            self._begun(b"BEGIN", locks=True)
+            self._begun(locks=True)
             assert self._connection is not None
             made = self._connection.execute(SQL["take_change"].encode(), (self._name, token)).rowcount > 0
             if unremarked(self._connection, b"COMMIT"):

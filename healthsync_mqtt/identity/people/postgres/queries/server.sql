@@ -52,8 +52,8 @@ SELECT name, mark FROM installation_keys WHERE starts_with(name, $1)
 -- name: lived_in
 SELECT EXISTS (SELECT 1 FROM users WHERE id <> '_erased_') OR EXISTS (SELECT 1 FROM audit)
 
--- name: lock_schema
-SELECT pg_advisory_xact_lock($1)
+-- name: version
+SELECT version FROM schema_version
 
 -- name: erasure_key
 SELECT key FROM erasure_key
