@@ -20,6 +20,7 @@ STATED: Final[dict[str, str]] = {
     "commit.part.alone": "bridge.pipeline:LONE_PART_EVENTS",
     "commit.bytes": "bridge.group:GROUP_BYTES",
     "router.messages": "healthsync_mqtt.broker.embedded.router:_MOST_BEHIND",
+    "write_ahead_log": "healthsync_mqtt.storage.sqlite.connection:_WAL_BYTES_KEPT",
     "router.bytes": "healthsync_mqtt.broker.embedded.router:_MOST_BYTES_BEHIND",
     "topic_aliases": "healthsync_mqtt.broker.embedded.protocol:MOST_ALIASES",
     "topic_aliases.sent": "healthsync_mqtt.broker.embedded.dialect:MOST_ALIASES",

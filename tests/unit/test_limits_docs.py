@@ -13,6 +13,7 @@ from bridge import pressure
 from healthsync_mqtt.broker.embedded import connection, wire
 from healthsync_mqtt.config.sections import EventSettings, GatewaySettings, LimitSettings, QuarantineSettings
 from tests.support.floods.profile import strict
+from tests.support.floods.sums import disk_mb, memory_mb, parts, stated
 from tests.support.stated_bounds import ELSEWHERE, STATED, UNSTATED
 
 ROOT = Path(__file__).parents[2]
@@ -69,13 +70,42 @@ def fixed() -> dict[str, float]:
         "backlog.little": LimitSettings().backlog_bytes // pressure.LITTLE,
         "backlog.plenty": LimitSettings().backlog_bytes // pressure.PLENTY,
         "skipped_packet": connection.SKIP * LimitSettings().max_packet,
+        "read_buffer": 262_144,  # of uvloop's TLS, and of asyncio's
         "write_buffer": 65_536,  # asyncio's and uvloop's high-water mark
     }
 
 
 def test_the_fixed_bounds_are_those_of_the_code() -> None:
-    text = (DOCS / "howto" / "limits.md").read_text(encoding="utf-8").partition("These are not settings")[2]
+    text = (
+        (DOCS / "howto" / "limits.md")
+        .read_text(encoding="utf-8")
+        .partition("These are not settings")[2]
+        .partition("\n## ")[0]
+    )
     assert {name: number(value) for name, value in FIXED.findall(text)} == fixed()
+
+
+def test_what_they_come_to_is_the_sum_of_the_bounds_that_are_named() -> None:
+    bounds = IN_CODE | fixed()
+    assert {name for name, of in parts().items() if not of} == {"memory.program"}  # measured by each flood
+    sums = {name: sum(times * bounds[bound] for times, bound in of) for name, of in parts().items() if of}
+    assert sums == {name: value for name, value in stated().items() if name in sums}
+    each, all_of_them = sums["memory.connection"], stated()["memory.program"] + sums["memory.messages"]
+    assert memory_mb(10) == pytest.approx((all_of_them + 10 * each) / 1e6)
+    assert disk_mb() == pytest.approx(sums["disk.kept"] / 1e6)
+
+
+OF_ONE = {"limits.session_bytes", "limits.connect_bytes"} | {
+    f"quarantine.{of}_bytes" for of in ("device", "user", "row")
+}
+"""Bytes of one client, user or refusal: there are bounds of all of them together."""
+
+
+def test_every_bound_of_bytes_of_everybody_is_in_a_sum() -> None:
+    """A new one would be memory or disk that the sums do not have."""
+    summed = {bound for of in parts().values() for _, bound in of}
+    kept = {name for name in IN_CODE if name.startswith(("limits.", "quarantine.")) and name.endswith("_bytes")}
+    assert kept - summed == OF_ONE
 
 
 def test_what_the_page_says_of_http_are_bounds_of_the_two_tables() -> None:
@@ -152,7 +182,9 @@ def test_bounds_have_names() -> None:
 
 
 def test_each_fixed_bound_is_stated_once_and_the_other_page_names_its_kind_and_leads_there() -> None:
-    limits = (DOCS / "howto" / "limits.md").read_text(encoding="utf-8").partition("## Fixed bounds")[2]
+    limits = (
+        (DOCS / "howto" / "limits.md").read_text(encoding="utf-8").partition("## Fixed bounds")[2].partition("\n## ")[0]
+    )
     stated = [name for name, _ in FIXED.findall(limits)]
     security = (DOCS / "security.md").read_text(encoding="utf-8").partition("## Every bound")[2].partition("\n## ")[0]
     assert "(howto/limits.md#fixed-bounds)" in security

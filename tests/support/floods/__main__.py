@@ -24,12 +24,13 @@ def say(text: str) -> None:
 
 def line(found: Found) -> str:
     """A flood in one line."""
-    revoked = "" if found.revoked_s is None else f", revoked in {found.revoked_s:.2f} s"
+    revoked = "" if found.revoked_s is None else f", these in {found.revoked_s:.2f} s"
     kind = found.kind if len(found.kind) <= 40 else f"{found.kind.count('+') + 1} kinds mixed"
     return (
         f"{kind:40} x{found.connections:<3} of {found.users:<3} PUBACK p99 of {found.waits:4} "
         f"{found.cpu_p99_ms:6.1f} ms of work, {found.wall_p99_ms:7.1f} ms; "
-        f"memory {found.grown_mb:+.0f} MB, disk {found.disk_mb:+.0f} MB{revoked}"
+        f"memory {found.grown_mb:+.0f} to {found.peak_mb:.0f} MB, disk {found.disk_mb:+.0f} to {found.kept_mb:.0f} MB "
+        f"beside events, a quiet one revoked in {found.quiet_revoked_s:.2f} s{revoked}"
     )
 
 
@@ -94,7 +95,7 @@ def main() -> int:
     failed = 0
     with tempfile.TemporaryDirectory(prefix="floods-") as directory:
         data = Path(directory) / "data"
-        (bystander,) = logins(data, users=1, devices=1)
+        bystander, quiet = logins(data, users=2, devices=1)
         limits = PROFILES[asked.profile]()
         pause_s = 2.0 / limits.get("device_messages_per_s", 200)
         with Service(data, env=as_environment(limits)) as service:
@@ -107,7 +108,9 @@ def main() -> int:
                     # Devices of its own: those of a flood of reconnections look cloned for a minute.
                     users = users_of(asked.users, connections=count, number=number, hour=bool(asked.hours))
                     made = logins(data, users=users, devices=-(-count // users), named=f"x{count}-{number}-")[:count]
-                    found = flood(service, kinds, bystander, tuple(made), seconds=asked.seconds, pause_s=pause_s)
+                    found = flood(
+                        service, kinds, bystander, tuple(made), quiet=quiet, seconds=asked.seconds, pause_s=pause_s
+                    )  # fmt: skip
                     say(line(found))
                     reasons = list(broken(found))
                     failed += len(reasons)

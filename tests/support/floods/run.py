@@ -13,6 +13,7 @@ from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.mqtt.codec import encode_publish
 from tests.support.floods.attack import Task, attack, source_of
 from tests.support.floods.kinds import KINDS
+from tests.support.floods.sums import stored_mb
 from tests.support.service import Address, Service
 from tests.support.wire import Login, connect, read_exactly
 
@@ -40,8 +41,13 @@ class Found:
     wall_p99_ms: float
     grown_mb: float
     disk_mb: float
+    #: the most memory that the process had meanwhile, and what its directory holds beside stored events
+    peak_mb: float
+    kept_mb: float
     revoked_s: float | None
     revoked_cpu_s: float | None
+    #: the same of a device that did nothing meanwhile, of another user
+    quiet_revoked_s: float
 
 
 def cpu_s(pid: int) -> float:
@@ -55,12 +61,17 @@ def cpu_s(pid: int) -> float:
     return total / 1e9
 
 
-def resident_mb(pid: int) -> float:
+def resident_mb(pid: int, field: str = "VmRSS") -> float:
     """Memory of a process in MB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def forget_peak(pid: int) -> None:
+    """From now on ``VmHWM`` is the most memory of a process."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
 
 
 def settle(service: Service, within_s: float = 5.0) -> None:
@@ -78,16 +89,26 @@ def disk_mb(data: Path) -> float:
     return sum(each.stat().st_size for each in data.rglob("*") if each.is_file()) / 1e6
 
 
+def kept_mb(data: Path) -> float:
+    """A data directory in MB, without stored events and what is counted from them."""
+    derived = sum(each.stat().st_size for each in data.glob("summaries.db*")) / 1e6
+    return disk_mb(data) - stored_mb(str(data / "events.db")) - derived
+
+
 def flood(
     service: Service,
     kinds: tuple[str, ...],
     bystander: Login,
     attackers: tuple[Login, ...],
     *,
+    quiet: Login,
     seconds: float,
     pause_s: float = 0.01,
 ) -> Found:
-    """Flood for ``seconds``; the attackers' users are suspended at the end. The bystander pauses between messages."""
+    """Flood for ``seconds``; ``quiet``'s user and then the attackers' are suspended at the end, while it goes on.
+
+    The bystander pauses between messages.
+    """
     context = multiprocessing.get_context("spawn")
     ports, ready = context.Array("i", len(attackers)), context.Event()
     task = Task(
@@ -98,6 +119,8 @@ def flood(
     memory, disk = resident_mb(service.pid), disk_mb(service.data)
     process = context.Process(target=attack, args=(task, ports, ready), daemon=True)
     line = connect(service.mqtt, bystander, timeout=60)
+    silent = connect(service.mqtt, quiet, timeout=60)
+    forget_peak(service.pid)
     cpu: list[float] = []
     wall: list[float] = []
     try:
@@ -118,11 +141,15 @@ def flood(
 
         while time.monotonic() < until or len(cpu) < 20:
             ask()
+        here = silent.getsockname()
+        quiet_revoked, _ = _revoked(service, [quiet.user], {(here[0], here[1])}, ask)
         grown, disk = resident_mb(service.pid) - memory, disk_mb(service.data) - disk
         login = any(kind.login and not kind.churn for kind in KINDS if kind.name in kinds)
         there = {(source_of(number), port) for number, port in enumerate(ports) if port} if login else set()
         revoked = _revoked(service, users, there, ask) if there else (None, None)
+        peak, kept = resident_mb(service.pid, "VmHWM"), kept_mb(service.data)
     finally:
+        silent.close()
         line.close()
         process.kill()
         process.join(10)
@@ -135,13 +162,16 @@ def flood(
         wall_p99_ms=p99(wall) * 1000,
         grown_mb=grown,
         disk_mb=disk,
+        peak_mb=peak,
+        kept_mb=kept,
         revoked_s=revoked[0],
         revoked_cpu_s=revoked[1],
+        quiet_revoked_s=quiet_revoked,
     )
 
 
 def _revoked(service: Service, users: list[str], there: set[Address], ask: Callable[[], None]) -> tuple[float, float]:
-    """Suspend the attackers' users; seconds from the first to the end of these connections, by the wall and by work.
+    """Suspend these users; seconds from the first to the end of their connections, by the wall and by work.
 
     The bystander goes on: so many ends at once may be as much for it as the flood was.
     """
