@@ -1,4 +1,4 @@
-"""Checks of the tree: long modules, what a class name means, SQL in files of its own, no secret that is committed."""
+"""Checks of the tree: long modules, what a class name means, SQL in its own files, no secret, no half of a merge."""
 
 import ast
 import re
@@ -29,6 +29,9 @@ SECRETS = {
     "a token": re.compile(r"eyJ[\w-]{16,}\.eyJ[\w-]{16,}\.[\w-]{40,}"),
 }
 
+#: Git writes these around what two sides of a merge say; the line between them may underline a heading.
+MERGE = re.compile(r"^(?:<{7}|>{7}|\|{7}) ", re.MULTILINE)
+
 
 def tracked() -> list[Path]:
     """Every file that git knows or would add."""
@@ -53,6 +56,8 @@ def faults(files: list[Path]) -> Iterator[str]:
         for what, pattern in SECRETS.items():
             if pattern.search(text):
                 yield f"{name}: holds {what}"
+        if half := MERGE.search(text):
+            yield f"{name}:{text.count(chr(10), 0, half.start()) + 1}: the mark of a merge that nobody has ended"
         lines = text.count("\n") if path.suffix == ".py" and name.startswith(SHORT) else 0
         if lines > LONGEST and not WHY.match(text):
             yield f"{name}: {lines} lines; past {LONGEST} the first line says why: `# long: …`"

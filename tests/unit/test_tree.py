@@ -14,6 +14,8 @@ PLANTED = [
     ("bridge/long.py", "x = 1\n" * 401, "bridge/long.py: 401 lines;"),
     ("tests/server.key", "", "tests/server.key: a file of this name"),
     ("docs/a.md", "-----BEGIN PRIVATE" + " KEY-----\nMC4CAQAwBQYDK2VwBCIEIAAA\n", "docs/a.md: holds a private key"),
+    ("docs/b.md", "One\n===\n" + "<" * 7 + " HEAD\nTwo\n", "docs/b.md:3: the mark of a merge"),
+    ("docs/c.md", "Two\n" + ">" * 7 + " 3e7b34b4 (Two)\n", "docs/c.md:2: the mark of a merge"),
 ]
 RIGHT = [
     ("healthsync_mqtt/words.py", '"""Select a link from the table of links, update its set."""\nx = "SELECT"\n'),
@@ -21,6 +23,7 @@ RIGHT = [
     ("healthsync_mqtt/any_table.py", "def of(table: str) -> str:\n    return f'SELECT * FROM \"{table}\"'\n"),
     ("healthsync_mqtt/testing/rows_contract.py", SQL),
     ("tests/support/rows.py", SQL),
+    ("docs/heading.md", "Heading\n" + "=" * 7 + "\n    >>>>>>> a line of an example\n"),
     ("bridge/long.py", "# long: one table\n" + "x = 1\n" * 401),
 ]
 
@@ -32,11 +35,6 @@ TESTED_ELSEWHERE = {
         f"healthsync_mqtt/broker/external/{broker}": ("tests/unit/broker/external/test_*.py",)  # one table of them all
         for broker in ("emqx", "hivemq", "mosquitto", "rabbitmq", "vernemq")
     },
-    # what commands and routes print is seen where they are typed
-    "healthsync_mqtt/descriptions": (
-        "tests/unit/cli/test_*.py",
-        "tests/unit/gateway/routes/people/test_*.py",
-    ),
     "healthsync_mqtt/gateway/registry": ("tests/unit/gateway/routes/people/test_*.py",),
     # no double of a server is worth the name
     "healthsync_mqtt/identity/people/postgres": ("tests/integration/test_postgres_registry.py",),
