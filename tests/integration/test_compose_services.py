@@ -28,6 +28,7 @@ from tests.integration.test_package import run
 from tests.support import child, postgres, rabbitmq
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.servers import free_port
+from tests.support.web import HttpAnswer, Web
 
 __all__ = ["image"]
 pytestmark = pytest.mark.real_server
@@ -132,8 +133,20 @@ def publish(place: Path, ca: Path, port: str, password: str, user: str) -> None:
     run(*words, place / "event.json", cwd=place)
 
 
+def known(web: Web) -> None:
+    """What came by MQTT is a duplicate by HTTP, once the gateway's account is there."""
+    answers: list[HttpAnswer] = []
+
+    def taken() -> bool:
+        answers.append(web.post("/v1/events", EVENT))
+        return answers[-1].status == 200
+
+    wait_until(taken, "the gateway")
+    assert answers[-1].json()["duplicate"] == 1
+
+
 def test_mosquitto_yaml(image: Path) -> None:
-    port, metrics = str(free_port()), str(free_port())
+    port, metrics, https = str(free_port()), str(free_port()), str(free_port())
     swaps = {
         "/deploy/setup.sh": str(COMPOSE / "setup.sh"),
         "/mosquitto/healthsync": str(image / "mosquitto/healthsync"),
@@ -142,6 +155,7 @@ def test_mosquitto_yaml(image: Path) -> None:
         "127.0.0.1:9464": f"127.0.0.1:{metrics}",
         "9464": metrics,
         "8883": port,
+        "8443": https,
     }
     file = Containers("mosquitto.yaml", image, swaps, rooted=False)
     assert set(file.services) == {
@@ -166,6 +180,8 @@ def test_mosquitto_yaml(image: Path) -> None:
         wait_until(lambda: f"password in {password}" in file.log.read_text(), "provision")
         publish(image, image / "data/certs/ca.crt", port, password.read_text(), "carol")
         wait_until(lambda: file.exec("bridge", "events", "list", "--user", "carol"), "the event")
+        (made,) = file.exec("bridge", "device", "token", "carol", "watch")
+        known(Web(f"https://localhost:{https}", image / "data/certs/ca.crt").as_(made["token"]))
         with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=PATIENCE_S) as answer:
             assert b"healthsync_events_received_total" in answer.read()
 
@@ -226,7 +242,7 @@ def test_emqx_yaml(image: Path, tmp_path: Path) -> None:
 def test_rabbitmq_yaml(image: Path, tmp_path: Path) -> None:
     """All of it but InfluxDB: the broker and the server with their own words of the file, three bridges on one log."""
     port, server, metrics = str(free_port()), str(free_port()), [str(free_port()) for _ in range(3)]
-    hooks, management = str(free_port()), str(free_port())
+    hooks, management, https = str(free_port()), str(free_port()), str(free_port())
     volume, broker, queues = image / "three", image / "rabbitmq/healthsync", image / "queues"
     for each in (volume, queues):  # a volume takes over owner and mode
         each.mkdir(mode=0o700)
@@ -239,7 +255,7 @@ def test_rabbitmq_yaml(image: Path, tmp_path: Path) -> None:
         "/rabbitmq/healthsync": str(broker),
         "/data/": f"{volume}/",
         "@postgres:5432": f"@localhost:{server}",
-        "8883": port, "5432": server, "15672": management, "8870": hooks,
+        "8883": port, "5432": server, "15672": management, "8870": hooks, "8443": https,
     }  # fmt: skip
     file = Containers("rabbitmq.yaml", image, swaps, rooted=False)
     bridges = ("bridge-1", "bridge-2", "bridge-3")
@@ -290,6 +306,7 @@ def test_rabbitmq_yaml(image: Path, tmp_path: Path) -> None:
             (made,) = file.exec("bridge-1", "device", "add", "alice", "watch")
             publish(image, volume / "data/certs/ca.crt", port, made["token"], "alice")
             wait_until(lambda: file.exec("bridge-2", "events", "list", "--user", "alice"), "the event")
+            known(Web(f"https://localhost:{https}", volume / "data/certs/ca.crt").as_(made["token"]))
             for name in bridges:
                 assert [each["id"] for each in file.exec(name, "events", "list")] == ["c-1"], "one log"
                 assert file.exec(name, "sink", "list"), "whoever is elected writes to InfluxDB"
