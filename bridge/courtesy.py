@@ -4,7 +4,8 @@ The loop takes the interpreter's lock anew for each callback of a socket, and a 
 thread that lets go of it for a moment has it back before the next callback: then each of the hundred callbacks of a
 round waits for it, and a PUBACK that takes three rounds for all of them. So such a thread works in slices, one for each
 round of the loop, and none while the loop writes a group: each statement of SQL gives the lock away. What nobody waits
-for at all does not go on while a commit is under way.
+for at all does not go on while a commit is under way. Nor does what comes of many bytes of somebody, while one who has
+little waits for a commit: that one would wait for a slice in each of a dozen rounds, and for one it does.
 """
 
 import asyncio
@@ -33,6 +34,8 @@ class Courtesy:
         soon: Callable[[Callable[[], None]], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        #: whether somebody who has little waits beside others: asked in threads, of what the loop changes
+        self.uneven: Callable[[], bool] = lambda: False
         self._soon = soon or asyncio.get_running_loop().call_soon_threadsafe
         self._clock = clock
         self._no_commit = threading.Event()
@@ -62,6 +65,8 @@ class Courtesy:
         """Let the loop have a round, if this thread has had its slice. To be called more often than that."""
         self._may_compute.wait()
         if self._sliced():
+            if self.uneven():
+                self._no_commit.wait(_COMMIT_S)
             self._round()
 
     def pause(self) -> None:

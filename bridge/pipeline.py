@@ -149,6 +149,7 @@ class Pipeline:
         self._waiting = Backlog()
         self._long = None if reader is None else LongMessages(reader, self._question, self._resolved)
         self._courtesy = courtesy or Courtesy()
+        self._courtesy.uneven = lambda: self._pressure.uneven
         self._aside = Aside(
             decode=self._decode,
             prepare=self._prepared,

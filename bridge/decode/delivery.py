@@ -100,6 +100,7 @@ def _looked_through(decoded: Decoded, payload: bytes, pause: Callable[[], None],
         if form is not OWN and each.raw is payload:
             rejections[place] = each._replace(form=form.name)
         elif each.type is None and each.raw:
+            pause()
             rejections[place] = each._replace(guarded=named_in(each.raw, pause))
             cost += len(each.raw)
     return decoded._replace(cost=cost)
@@ -276,8 +277,8 @@ class _Decoding:
         self._cost += self._size
         levels = self._limits.max_depth
         if wrapped or self._content.lstrip(_BLANK)[:1] == b"[":
-            return take_apart(self._content, levels, total).events
-        return [Part(self._content, nests_deeper(self._content, levels))]
+            return take_apart(self._content, levels, total, self._pause).events
+        return [Part(self._content, nests_deeper(self._content, levels, self._pause))]
 
     # -- an event at a time
 
@@ -285,7 +286,7 @@ class _Decoding:
         limits = self._limits
         self._cost += self._size
         try:
-            parts = take_apart(self._content, limits.max_depth, limits.max_events)
+            parts = take_apart(self._content, limits.max_depth, limits.max_events, self._pause)
         except TooManyError:
             return self._whole(self._too_many(), self._named_batch())
         except LostError:
@@ -361,7 +362,7 @@ class _Decoding:
         """The end of each event cannot be told: an object is one event then, and all else one rejection."""
         content, limits = self._content, self._limits
         self._cost += self._size
-        if nests_deeper(content, limits.max_depth + _WRAPPED):
+        if nests_deeper(content, limits.max_depth + _WRAPPED, self._pause):
             refusal = RefusedError(Reason.TOO_DEEP, None, f"nested deeper than {limits.max_depth} levels")
             return self._whole(refusal, self._named_batch())
         if content.count(b'"') > _MOST_QUOTES and content.lstrip(_BLANK)[:1] == b"{":

@@ -6,6 +6,7 @@ and their number is bounded.
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
@@ -36,6 +37,13 @@ _OPENING = frozenset({b"[", b"{"})
 #: Steps through levels that are too deep, for one delivery.
 MOST_STEPS = 65_536
 
+_STRIDE = 512
+"""Of these steps so many are made between two pauses; each takes a quarter of a microsecond."""
+
+
+def _go_on() -> None:
+    """A pause that is none."""
+
 
 class Part(NamedTuple):
     """The bytes of one value; ``deep`` when it nests deeper than was asked for."""
@@ -59,15 +67,20 @@ class TooManyError(Exception):
     """There are more events than were asked for."""
 
 
-def take_apart(payload: bytes, levels: int, most: int) -> Parts:
-    """The events of an array, or of an object whose field ``events`` is one. Raises LostError and TooManyError."""
-    return _Taking(payload, levels, most).delivery()
+def take_apart(payload: bytes, levels: int, most: int, pause: Callable[[], None] = _go_on) -> Parts:
+    """The events of an array, or of an object whose field ``events`` is one. Raises LostError and TooManyError.
+
+    ``pause`` is called before each part, and now and then within one that nests too deep.
+    """
+    return _Taking(payload, levels, most, pause).delivery()
 
 
-def nests_deeper(payload: bytes, levels: int) -> bool:
+def nests_deeper(payload: bytes, levels: int, pause: Callable[[], None] = _go_on) -> bool:
     """Whether brackets open more levels than these somewhere; looks at the first MOST_STEPS brackets."""
     depth = 0
-    for found in islice(_NEXT.finditer(payload), MOST_STEPS):
+    for step, found in enumerate(islice(_NEXT.finditer(payload), MOST_STEPS), 1):
+        if not step % _STRIDE:
+            pause()
         mark = found.lastindex
         if mark == _OPENS:
             depth += 1
@@ -106,8 +119,9 @@ def _pattern(levels: int) -> re.Pattern[bytes]:
 class _Taking:
     """One walk over a payload."""
 
-    def __init__(self, payload: bytes, levels: int, most: int) -> None:
+    def __init__(self, payload: bytes, levels: int, most: int, pause: Callable[[], None]) -> None:
         self._payload = payload
+        self._pause = pause
         self._value = _pattern(levels)
         self._most = most
         self._steps = MOST_STEPS
@@ -180,6 +194,7 @@ class _Taking:
         return key
 
     def _part(self) -> Part:
+        self._pause()
         start = self._at
         found = self._value.match(self._payload, start)
         if found is not None:
@@ -195,6 +210,8 @@ class _Taking:
         depth = 0
         for found in islice(_NEXT_OF_DEEP.finditer(self._payload, at), self._steps):
             self._steps -= 1
+            if not self._steps % _STRIDE:
+                self._pause()
             mark = found.lastindex
             if mark == _OPENS:
                 depth += 1

@@ -87,7 +87,7 @@ class Journal:
 
     @property
     def owes(self) -> bool:
-        """Whether something was left to a commit. Not while one runs."""
+        """Whether something is left to a commit of nothing. Not while one runs."""
         return self._log.owes
 
     def keep_cursors(self, cursors: Mapping[str, int | None]) -> None:

@@ -142,7 +142,7 @@ class EventLog(Protocol):
 
     @property
     def owes(self) -> bool:
-        """Whether something was put off. Not while a commit runs."""
+        """Whether something was put off, or gathered, that a commit of nothing does. Not while a commit runs."""
 
     def rollback(self) -> None:
         """Forget everything staged since the last commit."""

@@ -55,13 +55,20 @@ class Checkpoints:
         with contextlib.suppress(apsw.Error, BusyError):
             self.everything()
 
+    @property
+    def due(self) -> bool:
+        """Whether enough has gathered to be moved."""
+        return self._pages >= settings.CHECKPOINT_PAGES
+
     def after_commit(self) -> None:
         """Move what has gathered when it is enough. What fails is noted: the commit itself is durable already."""
-        if self._pages < settings.CHECKPOINT_PAGES:
+        if not self.due:
             return
         try:
             frames, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             self._behind = frames - moved
+            if not self._behind:
+                self._pages = 0
             if frames >= _RESTART_AT * settings.CHECKPOINT_PAGES:
                 self._restart()
         except apsw.BusyError:

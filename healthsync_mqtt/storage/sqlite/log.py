@@ -103,6 +103,8 @@ class SqliteEventLog:
         self._purges: list[tuple[str, int, Sequence[int]]] = []
         #: Whether the next commit puts off what the index costs, and of how many rows that was put off.
         self._puts_off, self._owed = False, 0
+        #: Whether enough is in the write-ahead log to be moved into the database, since a commit that is over.
+        self._owes_move = False
         self._memories: list[FormatMemory] = []
         self._erasures: list[LogErasure] = []
         #: what was deleted is to go from every file; whether it has
@@ -218,14 +220,17 @@ class SqliteEventLog:
                 gone = [
                     name for each in erasures for name in erase(self._connection, each, self._names, self._sketches)
                 ]
+                was_due = self._checkpoints.due
                 owed = self._owed + self._staged_head - self._head
                 flushed = not puts_off and self._upkeep.run(owed, self._staged_head)
                 fetch(self._connection, "COMMIT")
                 self._owed = owed if puts_off else 0
                 if flushed:
                     self._upkeep.emptied()
-                if not puts_off:
+                # Whoever waits for these rows does not wait, too, for what they fill the file with to be moved.
+                if was_due and not puts_off:
                     self._checkpoints.after_commit()
+                self._owes_move = self._checkpoints.due and (puts_off or not was_due)
                 if self._converted:
                     self._converted = False
                     self._checkpoints.try_everything()
@@ -256,7 +261,7 @@ class SqliteEventLog:
     @property
     def owes(self) -> bool:
         """See ``port.EventLog.owes``."""
-        return self._owed > 0
+        return self._owed > 0 or self._owes_move
 
     def rollback(self) -> None:
         """See ``port.EventLog.rollback``."""

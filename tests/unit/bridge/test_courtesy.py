@@ -67,6 +67,25 @@ def test_what_nobody_waits_for_waits_for_the_end_of_a_commit() -> None:
     assert said == ["waits", "over", "goes on"]
 
 
+@pytest.mark.parametrize(("uneven", "waits"), [(False, 0), (True, SLICES)])
+def test_what_many_bytes_come_to_has_a_slice_a_commit_while_who_has_little_waits(uneven: bool, waits: int) -> None:
+    """A dozen rounds of the loop are one commit: a bystander waited for a slice of the decoder in each of them."""
+    waited: list[float | None] = []
+    courtesy = Courtesy(soon=lambda call: call(), clock=ticking())
+    courtesy.uneven = lambda: uneven
+
+    class Commit(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waited.append(timeout)
+            return True
+
+    courtesy._no_commit = Commit()
+    for _ in range(SLICES):
+        courtesy.let_in()
+    assert len(waited) == waits
+    assert None not in waited, "a commit that never ends holds nothing up for ever"
+
+
 def test_a_commit_that_never_ends_holds_nothing_up_for_ever() -> None:
     courtesy = Courtesy(soon=lambda call: call(), clock=ticking())
     courtesy.begin()

@@ -101,7 +101,23 @@ def test_what_is_long_is_read_an_event_at_a_time_and_others_are_let_in_between()
     assert len(data) > PIECEWISE
     got = decode(data, ORIGIN, NOW_US, pause=lambda: pauses.append(None))
     assert (len(got.events), len(got.rejections)) == (199, 1)
-    assert len(pauses) == 200
+    assert len(pauses) == 2 * 200, "where one is taken out, and where it is read"
+
+
+@pytest.mark.parametrize(("data", "least"), [
+    (b"[" * 65_000 + b"]" * 65_000, 65_536 // 512),
+    (b'{"a":' * 20_000 + b"1" + b"}" * 20_000, 40_000 // 512),
+    (b"[%b]" % b",".join([b"[" * 2_000 + b"]" * 2_000] * 20), 65_536 // 512 + 16),
+    (b"[%b]" % b",".join([GOOD.replace(b"72", b"NaN")] * 500), 3 * 500),
+    (b"[%b]" % b",".join([GOOD.replace(b"72", b'72,"text":"%b"' % (b"x" * 1_500))] * 400), 2 * 400),
+    (b'{"batch":"b","events":[%b]}' % b",".join([GOOD.replace(b"72", b"900")] * 500), 3 * 500),
+], ids=["levels", "objects", "events of levels", "no JSON", "long texts", "out of range"])  # fmt: skip
+def test_no_stretch_of_reading_what_is_bad_is_long(data: bytes, least: int):
+    """Whoever waits meanwhile waits for a stretch: levels took 17 ms in one go, and 500 events 20."""
+    pauses: list[None] = []
+    got = decode(data, ORIGIN, NOW_US, pause=lambda: pauses.append(None))
+    assert got.rejections
+    assert len(pauses) >= least - 2
 
 
 # -- a bad event costs its neighbours nothing
