@@ -1,5 +1,8 @@
 """Revocation: what the registry takes away is taken away here too, within a second, whatever else waits.
 
+Where very many lose their right at once they do so some at a time: the end of a connection, with its status, its will
+and its session, takes half a millisecond of the loop, and others wait for that.
+
 The registry is read in a thread of its own (``Newcomers``), for the shared ones may all be waiting for something. A
 loss is forgotten only once it had its effect, so that an error in between costs a quarter of a second and no more.
 
@@ -7,21 +10,39 @@ A right that ended takes its session with it. One that is only another now (a re
 erased) closes the connection, and what is left of it goes on where it was.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from healthsync_mqtt.broker.embedded.door import FrontDoor
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.newcomers import Newcomers
 
+_AT_ONCE: Final = 4
+"""Losses that have their effect before others have a turn, or a 64th of them, so that all have it within a second."""
+_TIMES: Final = 64
+_TURN_S: Final = 0.005
 
-def take_away(directory: Directory, door: FrontDoor) -> None:
-    """Let every loss have its effect at the door."""
-    if lost := directory.lost():
-        door.revoke(sorted(client_id for client_id, loss in lost.items() if loss.whole))
-        for client_id, loss in sorted(lost.items()):
-            if not loss.whole and (principal := directory.principal(client_id)) is not None:
+
+def taking_away(directory: Directory, door: FrontDoor) -> Iterator[None]:
+    """Let every loss have its effect at the door: some with each step, which may be taken at leisure."""
+    lost = directory.lost()
+    whole, other = (sorted(name for name, loss in lost.items() if loss.whole is is_whole) for is_whole in (True, False))
+    most = max(_AT_ONCE, -(-len(lost) // _TIMES))
+    for some in _portions(whole, most):
+        door.revoke(some)
+        directory.told({client_id: lost[client_id] for client_id in some})
+        yield
+    for some in _portions(other, most):
+        for client_id in some:
+            if (principal := directory.principal(client_id)) is not None:
                 door.amend(principal)
-        directory.told(lost)
+        directory.told({client_id: lost[client_id] for client_id in some})
+        yield
+
+
+def _portions(names: list[str], most: int) -> Iterator[list[str]]:
+    return (names[start : start + most] for start in range(0, len(names), most))
 
 
 class Revocations:
@@ -42,11 +63,12 @@ class Revocations:
         try:
             await self._newcomers.read()
         finally:
-            self._act()
+            await self._act()
 
-    def _act(self) -> None:
+    async def _act(self) -> None:
         directory = self._directory
-        take_away(directory, self._door)
+        for _ in taking_away(directory, self._door):
+            await asyncio.sleep(_TURN_S)
         if (void := directory.revoked_tokens) is not self._void_tokens:
             self._door.void(lambda login: login.jti in void)
             self._void_tokens = void

@@ -15,7 +15,7 @@ import pytest
 
 from bridge import ground
 from bridge.embedded import DoorServing, EmbeddedEdge
-from bridge.jobs.revocations import take_away
+from bridge.jobs.revocations import taking_away
 from bridge.service import Ready, Service
 from healthsync_mqtt.broker.embedded.deadlines import Deadline
 from healthsync_mqtt.config.settings import load_settings
@@ -120,7 +120,8 @@ class House:
     def look(self) -> None:
         """What the service does four times a second: see what has changed in the registry."""
         self.edge.directory.catch_up()
-        take_away(self.edge.directory, self.door)
+        for _ in taking_away(self.edge.directory, self.door):
+            pass
 
     def token(self, principal: Principal, lifetime_s: int) -> str:
         epoch = self.registry.token_epoch(principal.client_id)

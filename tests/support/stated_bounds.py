@@ -135,6 +135,7 @@ UNSTATED: Final[dict[str, str]] = {
             "bridge.follow.canonical:_BYTES_AT_ONCE", "bridge.follow.canonical:_MOST_GIVEN",
             "bridge.follow.shared_groups:_AT_ONCE", "bridge.jobs.release:_AT_ONCE",
             "bridge.jobs.old_refusals:_AT_ONCE_S", "bridge.jobs.release:_BYTES_AT_ONCE",
+            "bridge.jobs.revocations:_AT_ONCE",
             "bridge.jobs.sealing:MOST_ROWS", "bridge.jobs.sightings:_MOST_BODY",
             "healthsync_mqtt.broker.embedded.acceptor:AT_ONCE",
             "healthsync_mqtt.broker.embedded.handshakes:AT_ONCE", "healthsync_mqtt.broker.embedded.rests:MOST_PUT_OFF",

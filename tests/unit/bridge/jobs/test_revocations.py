@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -73,6 +74,29 @@ async def test_a_loss_that_had_no_effect_is_not_forgotten(house: House) -> None:
     assert house.door.voided == 1
     await house.job.look()
     assert (house.door.revoked, house.door.voided) == (["alice-watch"], 1)
+
+
+@pytest.mark.parametrize(("devices", "most"), [(50, 4), (300, 5)])
+async def test_of_very_many_that_lose_their_right_some_do_at_once(house: House, devices: int, most: int) -> None:
+    """Fifty connections that ended in one piece were 25 ms of the loop, and a bystander's PUBACK waited for all."""
+    for number in range(devices):
+        house.registry.add_device("alice", f"d{number}", 0)
+    await house.job.look()
+    house.registry.revocation.suspend_user("alice", 1)
+    seen = [0]
+
+    async def beside() -> None:
+        while len(house.door.revoked) <= devices:
+            await asyncio.sleep(0)
+            seen.append(len(house.door.revoked))
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(house.job.look(), beside())
+    assert sorted(house.door.revoked) == sorted(["alice-watch", *(f"alice-d{number}" for number in range(devices))])
+    assert max(after - before for before, after in pairwise(seen)) <= most
+    assert len({*seen}) <= 65, "however many they are, they are gone soon"
+    await house.job.look()
+    assert len(house.door.revoked) == devices + 1
 
 
 async def test_credentials_that_cannot_be_read_do_not_hold_up_what_the_registry_says(
