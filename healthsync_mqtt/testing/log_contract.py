@@ -187,6 +187,24 @@ class EventLogContract:
         assert store.log.commit() == 2
         assert ids(store.reader.read(0, 9)) == ["a", "b"]
 
+    def test_a_stage_knows_what_those_before_it_in_its_commit_have_stored(self, store: Store) -> None:
+        log, reader = store
+        log.stage([item("old")], [], NOW_US)
+        log.commit()
+        assert log.stage([item("old", version=1), item("a")], [], NOW_US) == [2, 3]
+        more = [item("a", version=2), item("old", version=1), item("b", "zoe"), item("old", version=3)]
+        assert log.stage(more, [], NOW_US) == [4, 0, 5, 6]
+        assert log.stage([item("old", version=2), item("c", event_type="steps")], [], NOW_US) == [0, 7]
+        assert log.commit() == 7
+        found = [reader.find(*each) for each in (("alice", "old"), ("alice", "a"), ("zoe", "b"), ("alice", "c"))]
+        assert [each and (each.seq, each.position) for each in found] == [(6, 5), (4, 4), (5, 1), (7, 6)]
+        assert (log.position("alice"), log.position("zoe")) == (6, 1)
+        assert reader.types("alice") == ["heart_rate", "steps"]
+        assert [row.seq for row in reader.superseded_by(6, 6)[6]] == [1, 2]
+        assert [row.seq for row in reader.superseded_by(4, 4)[4]] == [3]
+        again = [item("old", version=3), item("b", "zoe"), item("c", event_type="steps")]
+        assert log.stage(again, [], NOW_US) == [0, 0, 0]
+
     def test_sealing_what_is_there_changes_nothing_that_is_read(self, store: Store) -> None:
         log, reader = store
         for number in range(6):

@@ -9,11 +9,11 @@ While it has that lock nobody else changes anything, so nothing of the log is he
 import secrets
 import threading
 import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import psycopg
 
@@ -23,7 +23,6 @@ from healthsync_mqtt.model.event import LATEST, Op
 from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon, unremarked
 from healthsync_mqtt.storage.anchor import Acceptance, Anchor, AnchorFile
 from healthsync_mqtt.storage.codec import BodyCodec
-from healthsync_mqtt.storage.defect import DefectError
 from healthsync_mqtt.storage.late_sealing import ENCRYPTION
 from healthsync_mqtt.storage.latest_version import Held, version_after
 from healthsync_mqtt.storage.move import MOVED, MovePart, refuse_marked
@@ -59,6 +58,7 @@ from healthsync_mqtt.storage.postgres.quarantine import PostgresQuarantine, as_b
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing, StoredRow, sealed_as
 from healthsync_mqtt.storage.postgres.sketches import BlockSketches, BlockSketchMaking
 from healthsync_mqtt.storage.postgres.statements import statements
+from healthsync_mqtt.storage.postgres.unwritten import Place, Unwritten
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.storage.sealing import SEALED, Sealed, log_id_of
 
@@ -77,17 +77,6 @@ _COLUMNS: Final = (
 _OF_A_PERSON: Final = (
     "forget_refusals", "forget_held", "forget_states", "forget_records", "forget_records_sealed", "forget_person",
 )  # fmt: skip
-
-Persons = dict[str, tuple[int, set[str]]]
-"""By user the last position and the types."""
-
-
-class Moves(NamedTuple):
-    """Whose positions go on, what was known of them, and the types that are new of each."""
-
-    users: set[str]
-    persons: Persons
-    new_types: dict[str, set[str]]
 
 
 def identity_function(secret: bytes) -> Callable[[str, str], bytes]:
@@ -140,6 +129,7 @@ class PostgresEventLog:
         #: The number of the open transaction, None without one, and the seq of its last row.
         self._transaction: str | None = None
         self._staged_head = self._counted = self._begun_head = 0
+        self._unwritten = Unwritten()
         #: Positions of those whom the last commit or the open transaction concerns: what is committed, what is staged.
         self._positions: dict[str, int] = {}
         self._staged_positions: dict[str, int] = {}
@@ -221,13 +211,8 @@ class PostgresEventLog:
         """See ``port.EventLog.stage``."""
         identities = [self._identity(item.origin.user, item.event.id) for item in items]
         with self._staging() as connection:
-            users = {item.origin.user for item in items} | {one.origin.user for one in rejected}
-            with connection.pipeline():
-                found = asked(connection, _SQL["persons"], (TextArray.of(list(users)),))
-                known = asked(connection, _SQL["known"], (DigestArray.of(list(set(identities))),))
-            persons = self._persons(found.fetchall(), users)
-            latest = {bytes(identity): (seq, rank) for identity, seq, rank in known.fetchall()}
-            seqs = self._stage_items(connection, items, identities, received_us, persons, latest) if items else []
+            self._look_up(connection, {item.origin.user for item in items} | {one.origin.user for one in rejected})
+            seqs = self._stage_items(connection, items, identities, received_us) if items else []
             if rejected:
                 self._quarantine.add(connection, rejected)
         return seqs
@@ -263,6 +248,7 @@ class PostgresEventLog:
         """See ``port.EventLog.rollback``."""
         begun, self._transaction = self._transaction, None
         self._sketches.forget()
+        self._unwritten.clear()
         self._staged_positions = {}
         self._quarantine.forget()
         if begun is not None and self._connection is not None:
@@ -479,6 +465,7 @@ class PostgresEventLog:
         self._begun_head = self._staged_head
         self._refuse_other(known.fetchall())
         self._staged_positions = {}
+        self._unwritten.clear()
         if self._sealing is not None:
             self._sealing.codec.fresh()
         return connection
@@ -492,6 +479,7 @@ class PostgresEventLog:
 
     def _finish(self, cursors: dict[str, int | None], chores: Sequence[Callable[[Connection], None]]) -> None:
         connection = self._begun()
+        self._unwritten.write(connection, self._staged_positions)
         for name, seq in cursors.items():
             if seq is None:
                 run(connection, _SQL["drop_cursor"], (name,))
@@ -542,30 +530,35 @@ class PostgresEventLog:
 
     # -- rows
 
-    def _persons(self, found: Sequence[Any], users: set[str]) -> Persons:
-        persons = {user: (position, set(types.split())) for user, position, types in found}
-        now = {user: persons[user][0] if user in persons else 0 for user in users}
-        self._positions |= {user: now[user] for user in users - self._staged_positions.keys()}
+    def _look_up(self, connection: Connection, users: set[str]) -> None:
+        """Positions and types of those of whom nothing was staged in this transaction."""
+        strange = self._unwritten.strange(users)
+        if not strange:
+            return
+        found = fetch(connection, _SQL["persons"], (TextArray.of(strange),))
+        types = {user: kinds.split() for user, _, kinds in found}
+        for user in strange:
+            self._unwritten.know(user, types.get(user, ()))
+        now = dict.fromkeys(strange, 0) | {user: position for user, position, _ in found}
+        self._positions |= {user: now[user] for user in strange if user not in self._staged_positions}
         self._staged_positions |= now
-        return persons
 
-    def _stage_items(  # noqa: PLR0917  # what was looked up for them
-        self,
-        connection: Connection,
-        items: Sequence[Item],
-        identities: Sequence[bytes],
-        received_us: int,
-        persons: Persons,
-        latest: dict[bytes, tuple[int, int]],
+    def _latest(self, connection: Connection, identities: Iterable[bytes]) -> dict[bytes, Place]:
+        """Seq and rank of the latest row of each identity that has one."""
+        unmoved = self._unwritten.unmoved(identities)
+        found = fetch(connection, _SQL["known"], (DigestArray.of(unmoved),)) if unmoved else ()
+        return self._unwritten.latest(found, identities)
+
+    def _stage_items(
+        self, connection: Connection, items: Sequence[Item], identities: Sequence[bytes], received_us: int
     ) -> list[int]:
-        """``latest``: seq and rank of the latest row of each identity that has one."""
+        latest = self._latest(connection, set(identities))
         there = self._held(connection, items, identities, latest)
         positions, first = self._staged_positions, self._staged_head + 1
         seqs: list[int] = []
         rows: list[tuple[Any, ...]] = []
-        stored: dict[bytes, tuple[int, int]] = {}
+        stored: dict[bytes, Place] = {}
         superseded: list[tuple[int, int]] = []
-        new_types: dict[str, set[str]] = {}
         for ((user, device, provider, _), event), identity in zip(items, identities, strict=True):
             event_id, kind, start_us, end_us, version, op, body, _ = event
             before = stored.get(identity) or latest.get(identity)
@@ -590,11 +583,9 @@ class PostgresEventLog:
                 )
             )  # fmt: skip
             seqs.append(seq)
-            if user not in persons or kind not in persons[user][1]:
-                new_types.setdefault(user, set()).add(kind)
         if rows:
-            users = {row[8] for row in rows}
-            self._write(connection, rows, stored, latest.keys(), superseded, Moves(users, persons, new_types))
+            self._unwritten.move(stored, latest)
+            self._write(connection, rows, superseded)
             self._staged_head += len(rows)
             self._staged_last = LastPlace(self._staged_head, rows[-1][7], received_us)
         return seqs
@@ -637,34 +628,14 @@ class PostgresEventLog:
             raise KeyUnavailableError("a row of the event log is sealed, and its keys are not given")
         return self._sealing.opened(row)
 
-    def _write(  # noqa: PLR0917  # what was looked up for them, and what comes of it
-        self,
-        connection: Connection,
-        rows: Sequence[tuple[Any, ...]],
-        stored: dict[bytes, tuple[int, int]],
-        known: Container[bytes],
-        superseded: Sequence[tuple[int, int]],
-        moves: Moves,
+    def _write(
+        self, connection: Connection, rows: Sequence[tuple[Any, ...]], superseded: Sequence[tuple[int, int]]
     ) -> None:
-        with connection.pipeline():
-            # Under the lock nobody adds one in between: an upsert would look for each again, and write it twice.
-            kept = [
-                _write_identities(connection, statement, some)
-                for statement, some in (
-                    ("add_identities", [each for each in stored.items() if each[0] not in known]),
-                    ("move_identities", [each for each in stored.items() if each[0] in known]),
-                )
-                if some
-            ]
-            if superseded:
-                older, newer = zip(*superseded, strict=True)
-                asked(connection, _SQL["supersede"], (BigintArray.of(older), BigintArray.of(newer)))
-            self._write_persons(connection, moves)
-        if sum(each.rowcount for each in kept) != len(stored):
-            raise DefectError(
-                "a newer row of an id is in the event log than the one that was there under the lock",
-                hint="nothing was acknowledged; report it with the log",
-            )
+        for user, kind in {(row[8], row[11]) for row in rows if row[8] != NOBODY}:
+            self._unwritten.has_row(user, kind)
+        if superseded:
+            older, newer = zip(*superseded, strict=True)
+            run(connection, _SQL["supersede"], (BigintArray.of(older), BigintArray.of(newer)))
         self._sketches.add(rows)
         sealing = self._sealing if self._how.on else None
         statement, columns = ("append", _COLUMNS) if sealing is None else ("append_sealed", (*_COLUMNS, "int2"))
@@ -672,16 +643,6 @@ class PostgresEventLog:
             copy.set_types(columns)
             for row in rows if sealing is None else sealing.rows(rows):
                 copy.write_row(row)
-
-    def _write_persons(self, connection: Connection, moves: Moves) -> None:
-        positions = self._staged_positions
-        users, persons, new_types = moves
-        for user, kinds in new_types.items():
-            known = persons[user][1] if user in persons else set()
-            asked(connection, _SQL["keep_person"], (user, positions[user], sorted(known | kinds)))
-        if moved := sorted(users - new_types.keys()):
-            places = BigintArray.of([positions[user] for user in moved])
-            asked(connection, _SQL["move_persons"], (TextArray.of(moved), places))
 
     def _forget(self, connection: Connection, user: str) -> None:
         for each in _OF_A_PERSON:
@@ -768,11 +729,3 @@ def _held_by(
         return there.get(before[0])
     _, _, start_us, end_us, _, version, op, _, _, _, _, kind, _, body = rows[before[0] - first]
     return Held(kind, version, op, start_us, end_us, body)
-
-
-def _write_identities(
-    connection: Connection, statement: str, identities: Sequence[tuple[bytes, tuple[int, int]]]
-) -> psycopg.Cursor[Any]:
-    digests, places = zip(*identities, strict=True)
-    seqs, ranks = zip(*places, strict=True)
-    return asked(connection, _SQL[statement], (DigestArray.of(digests), BigintArray.of(seqs), BigintArray.of(ranks)))

@@ -1,16 +1,18 @@
 """A log on PostgreSQL as one side of a move."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.defect import DefectError
 from healthsync_mqtt.storage.move import MOVING
 from healthsync_mqtt.storage.port import NOBODY, RejectedRow
-from healthsync_mqtt.storage.postgres.arrays import DigestArray, TextArray
 from healthsync_mqtt.storage.postgres.connection import LastPlace, fetch, run, translated
-from healthsync_mqtt.storage.postgres.log import Moves, PostgresEventLog
+from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.statements import statements
+
+if TYPE_CHECKING:
+    from healthsync_mqtt.storage.postgres.unwritten import Place
 
 _SQL = statements("writer")
 
@@ -39,46 +41,40 @@ class PostgresMovingLog(PostgresEventLog):
     def adopt(self, rows: Sequence[Record]) -> None:
         """See ``moving.MovableLog.adopt``."""
         with self._staging() as connection:
-            users = {row.user for row in rows if row.user != NOBODY}
-            persons = self._persons(fetch(connection, _SQL["persons"], (TextArray.of(list(users)),)), users)
+            self._look_up(connection, {row.user for row in rows if row.user != NOBODY})
             identity_of, positions = self._identity, self._staged_positions
             identities = [
                 identity_of(row.user, row.id) if row.id else identity_of(NOBODY, str(row.seq)) for row in rows
             ]
             asked = {identity for row, identity in zip(rows, identities, strict=True) if row.id}
-            latest = {
-                bytes(each): seq for each, seq, _ in fetch(connection, _SQL["known"], (DigestArray.of(list(asked)),))
-            }
-            known = set(latest)
+            latest = self._latest(connection, asked)
             written: list[tuple[Any, ...]] = []
-            stored: dict[bytes, tuple[int, int]] = {}
+            stored: dict[bytes, Place] = {}
             superseded: list[tuple[int, int]] = []
-            new_types: dict[str, set[str]] = {}
             for row, identity in zip(rows, identities, strict=True):
                 self._staged_head += 1
                 if row.seq != self._staged_head:
                     raise DefectError(f"row {row.seq} comes where row {self._staged_head} belongs", hint="report it")
                 if row.id:
-                    if identity in latest:
-                        superseded.append((latest[identity], row.seq))
-                    latest[identity] = row.seq
+                    if before := stored.get(identity) or latest.get(identity):
+                        superseded.append((before[0], row.seq))
                     stored[identity] = row.seq, row.version * 2 + row.op
                 if row.user != NOBODY:
                     positions[row.user] = row.position
-                    if row.user not in persons or row.type not in persons[row.user][1]:
-                        new_types.setdefault(row.user, set()).add(row.type)
                 written.append(
                     (
                         row.seq, row.position, row.start_us, row.end_us, row.received_us, row.version, row.op, identity,
                         row.user, row.device, row.provider, row.type, row.id, row.body,
                     )
                 )  # fmt: skip
-            self._write(connection, written, stored, known, superseded, Moves(users, persons, new_types))
+            self._unwritten.move(stored, latest)
+            self._write(connection, written, superseded)
             self._staged_last = LastPlace(rows[-1].seq, identities[-1], rows[-1].received_us)
 
     def adopt_position(self, user: str, position: int) -> None:
         """See ``moving.MovableLog.adopt_position``."""
         with self._staging() as connection:
+            self._unwritten.write(connection, self._staged_positions)
             run(connection, _SQL["keep_place"], (user, position))
 
     def adopt_refusals(self, rows: Sequence[RejectedRow]) -> None:

@@ -39,7 +39,7 @@ SELECT username, position, array_to_string(types, ' ') FROM person WHERE usernam
 SELECT position FROM person WHERE username = %s
 
 -- name: add_identities
-INSERT INTO identity (identity, seq, rank) SELECT * FROM unnest(%s::bytea[], %s::bigint[], %s::bigint[])
+COPY identity (identity, seq, rank) FROM STDIN (FORMAT BINARY)
 
 -- name: move_identities
 UPDATE identity AS i SET seq = moved.seq, rank = moved.rank
