@@ -61,7 +61,7 @@ def headers(service: Service) -> dict[str, list[str]]:
     event = {"id": "e-1", "type": "heart_rate", "start_time": "2026-11-23T06:00:00Z", "value": {"bpm": 60}}
     assert web.as_(watch["token"]).post("/v1/events", event).status == 200
     browser = Browser(web)
-    assert browser.get(service.cli("user", "invite", "alice")[0]["url"].removeprefix(web.url)).status == 200
+    assert browser.post(service.cli("user", "invite", "alice")[0]["url"].removeprefix(web.url)).status == 200
     cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
     return {
         "nobody": [],

@@ -420,10 +420,12 @@ def test_an_invitation_is_a_link_that_opens_a_session_once(scene: Scene, tmp_pat
     away = datetime.fromisoformat(made["expires_at"]) - datetime.now(UTC)
     assert timedelta(hours=23) < away <= timedelta(days=1)
     browser = Browser(scene.web)
-    assert browser.get(made["url"].removeprefix(scene.web.url)).json()["name"] == "alice"
+    link = made["url"].removeprefix(scene.web.url)
+    assert scene.web.get(link, accept="*/*").cookies == (), "a preview of a messenger"
+    assert browser.post(link).json()["name"] == "alice"
     assert "h-0" in ids(browser.get("/v1/users/alice/events").json())
     assert browser.get("/v1/users/bob/events").status == 404
-    assert scene.web.get(made["url"].removeprefix(scene.web.url)).status == 401
+    assert scene.web.post(link, b"").status == 401
     file = tmp_path / "link"
     other = scene.service.cli("user", "invite", "alice", "--base", "https://h.example/", "--url-file", str(file))[0]
     assert set(other) == {"url_file", "expires_at"}

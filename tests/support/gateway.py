@@ -56,6 +56,10 @@ class Browser:
     def get(self, path: str, **headers: str) -> HttpAnswer:
         return self.call("GET", path, **headers)
 
+    def post(self, path: str) -> HttpAnswer:
+        """As the button of a link does."""
+        return self.call("POST", path, b"")
+
     @property
     def csrf(self) -> str:
         return self.cookies["__Host-healthsync-csrf"]
@@ -99,7 +103,7 @@ class GatewayHere:
     def invited(self, user: str) -> Browser:
         """A browser in which a link was opened."""
         browser = Browser(self.web)
-        answer = browser.get(self.link(user))
+        answer = browser.post(self.link(user))
         assert answer.status == 200, answer.body
         return browser
 

@@ -2245,6 +2245,12 @@ export interface Routes {
     body: undefined;
     answer: Session;
   };
+  "POST /v1/invites/{code}": {
+    path: { code: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Session;
+  };
   "POST /v1/session/refresh": {
     path: Record<never, never>;
     query: Record<never, never>;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { skip, stage } from "./stage.mjs";
-import { PATIENCE_MS, Visitor, WHOLE } from "./visitor.mjs";
+import { PATIENCE_MS, useLink, Visitor, WHOLE } from "./visitor.mjs";
 
 const AWAY = ".failure:has-text('No connection')";
 /** By page: what is there with a network, and what without one where that is something else. */
@@ -147,7 +147,7 @@ async function letSee({ context }, name) {
 async function asThem(context, done) {
   const { url } = await stage.service.cli("user", "invite", WITH_DAYS);
   const page = await context.newPage();
-  await page.goto(url);
+  await useLink(page, url);
   await page.waitForURL(`${stage.service.url}/`);
   await done(page);
   await context.close();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { skip, stage } from "./stage.mjs";
-import { Visitor, WHOLE } from "./visitor.mjs";
+import { useLink, Visitor, WHOLE } from "./visitor.mjs";
 
 test(
   "a person shares one type with another one, who sees it and nothing else, until it is taken back",
@@ -128,7 +128,7 @@ for (const size of WHOLE) {
     await row.getByRole("button", { name: "Link" }).click();
     const link = await admin.page.locator(".url code").textContent();
     const person = await Visitor.arrive(stage, size);
-    await person.page.goto(link);
+    await useLink(person.page, link);
     await person.page.waitForSelector("text=Nothing has arrived yet");
     await person.expectSound("empty");
     await row.getByRole("link", { name: "Devices" }).click();

@@ -1,5 +1,5 @@
 // How fast pictures come and move: node e2e/pace.mjs LINK TYPE… prints [{type, shown_ms, frames_per_s}].
-import { launch } from "./visitor.mjs";
+import { launch, useLink } from "./visitor.mjs";
 
 const [link, ...types] = process.argv.slice(2);
 const DRAG_MS = 2_000;
@@ -7,7 +7,7 @@ const DRAG_MS = 2_000;
 const browser = await launch({ url: link });
 const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 900 } });
 const page = await context.newPage();
-await page.goto(link);
+await useLink(page, link);
 await page.waitForSelector(".frame");
 const found = [];
 for (const type of types) {

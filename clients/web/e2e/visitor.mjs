@@ -42,6 +42,12 @@ export async function launch(service) {
   });
 }
 
+/** Open a link, and press its button: looking alone signs nobody in. */
+export async function useLink(page, link) {
+  await page.goto(link);
+  await page.getByRole("button", { name: "Sign in" }).click();
+}
+
 export class Visitor {
   static async arrive({ browser, service }, size, { at = service.url, also = [], ...more } = {}) {
     const context = await browser.newContext({
@@ -81,7 +87,7 @@ export class Visitor {
   /** Open an invitation; afterwards the app is there. */
   async signIn(...words) {
     const { url } = await this.service.cli(...words);
-    await this.page.goto(`${this.at}${new URL(url).pathname}`);
+    await useLink(this.page, `${this.at}${new URL(url).pathname}`);
     await this.page.waitForURL(`${this.at}/`);
     await this.page.waitForSelector("main h1");
   }

@@ -1,4 +1,4 @@
-"""The few pages that need no app: a link was opened, it was no good, or the app has not been built here."""
+"""The few pages that need no app: a link to use, one that was used or is no good, an app that is not built here."""
 
 import base64
 import hashlib
@@ -11,18 +11,20 @@ _STYLE: Final = (
     "body{font:17px/1.6 system-ui,sans-serif;max-width:34rem;margin:18vh auto;padding:0 1.5rem;"
     "color:#1d1b18;background:#faf8f4}h1{font:400 2rem/1.2 Georgia,serif;margin:0 0 .6em}"
     "code{font-size:.9em;background:#efebe3;padding:.15em .4em;border-radius:4px}a{color:inherit}"
+    "button{font:inherit;padding:.5em 1.4em;border:1px solid;border-radius:6px;background:none;color:inherit}"
     "@media(prefers-color-scheme:dark){body{color:#ece8e1;background:#171614}code{background:#2a2825}}"
 )
 _DIGEST: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 PLAIN_POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{_DIGEST}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-"""The Content-Security-Policy of these pages: they have no script."""
+"""The Content-Security-Policy of these pages: they have no script, and but one of them a form."""
 
 
 def plain_page(page: str, status: int = 200) -> HTMLResponse:
     """One of these pages as an answer."""
-    return HTMLResponse(page, status, {"Content-Security-Policy": PLAIN_POLICY})
+    policy = PLAIN_POLICY.replace("form-action 'none'", "form-action 'self'") if page is LINK_UNUSED else PLAIN_POLICY
+    return HTMLResponse(page, status, {"Content-Security-Policy": policy})
 
 
 def _page(title: str, body: str, head: str = "") -> str:
@@ -33,6 +35,13 @@ def _page(title: str, body: str, head: str = "") -> str:
     )
 
 
+LINK_UNUSED: Final = _page(
+    "Sign in to HealthSync",
+    "<p>This link signs you in, once, in this browser.</p>"
+    '<form method="post"><button type="submit">Sign in</button></form>',
+)
+"""What a link shows. Messengers and scanners of mail look at every link before a person does: looking uses nothing up,
+and it is the same whatever the link is worth."""
 # The browser goes on from this page: cookies of this site alone are not sent where another site's link leads.
 SIGNED_IN: Final = _page(
     "You are signed in",

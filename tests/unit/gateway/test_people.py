@@ -46,7 +46,7 @@ def watch(scene: GatewayHere) -> Web:
 
 def test_a_link_opens_a_session_once_and_its_cookies_are_guarded(scene: GatewayHere) -> None:
     link, browser = scene.link("alice"), Browser(scene.web)
-    opened = browser.get(link)
+    opened = browser.post(link)
     assert opened.status == 200, opened.body
     assert {name: opened.json()[name] for name in ("role", "name")} == {"role": "user", "name": "alice"}
     for name, attributes in browser.kept.items():
@@ -55,9 +55,39 @@ def test_a_link_opens_a_session_once_and_its_cookies_are_guarded(scene: GatewayH
         assert ("httponly" in attributes) is not name.endswith("csrf")
         assert "domain" not in attributes
     assert browser.get("/v1/session").json()["name"] == "alice"
-    again = scene.web.get(link)
+    again = scene.web.post(link, b"")
     assert (again.status, again.json()["reason"]) == (401, "token_invalid")
-    assert scene.web.get("/v1/invites/" + "x" * 43).json() | {"request_id": ""} == again.json() | {"request_id": ""}
+    assert scene.web.post("/v1/invites/" + "x" * 43, b"").json() | {"request_id": ""} == again.json() | {
+        "request_id": ""
+    }
+
+
+@pytest.mark.parametrize(
+    "accept", [None, "*/*", "text/html,application/xhtml+xml,*/*;q=0.8", "image/png", "application/*"]
+)
+def test_who_looks_at_a_link_uses_nothing_up(scene: GatewayHere, accept: str | None) -> None:
+    """Previews of messengers and scanners of mail ask for every link, some of them more than once."""
+    link, said = scene.link("alice"), {} if accept is None else {"accept": accept}
+    for method in ("GET", "HEAD", "GET", "OPTIONS"):
+        seen = scene.web.call(method, link, **said)
+        assert seen.cookies == ()
+        assert (method == "GET") is (seen.status == 200)
+    assert Browser(scene.web).post(link).status == 200
+
+
+def test_a_program_that_asks_for_json_by_name_uses_it_by_get_too(scene: GatewayHere) -> None:
+    link, browser = scene.link("alice"), Browser(scene.web)
+    assert browser.get(link, accept="application/json").json()["name"] == "alice"
+    assert browser.get("/v1/session").json()["name"] == "alice"
+    assert scene.web.get(link, accept="application/json").status == 401
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_of_another_site_signs_nobody_in(scene: GatewayHere, site: str) -> None:
+    link = scene.link("alice")
+    refused = scene.web.post(link, b"", sec_fetch_site=site)
+    assert (refused.status, refused.json()["reason"], refused.cookies) == (403, "csrf", ())
+    assert scene.web.post(link, b"", sec_fetch_site="same-origin", origin="null").status == 200
 
 
 def test_a_person_reads_the_own_data_and_nobody_elses(scene: GatewayHere) -> None:

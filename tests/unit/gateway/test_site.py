@@ -105,7 +105,12 @@ def test_nothing_else_is_there(scene: GatewayHere, place: Path, path: str) -> No
 def test_a_link_opened_in_a_browser_leads_to_the_app_and_one_that_is_used_says_so(scene: GatewayHere) -> None:
     link = scene.link("alice")
     html = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-    opened = scene.web.call("GET", link, **html)
+    shown = scene.web.get(link, **html)
+    assert shown.status == 200
+    assert b'<form method="post">' in shown.body
+    assert "form-action 'self'" in shown.headers["content-security-policy"]
+    assert shown.cookies == ()
+    opened = scene.web.post(link, b"", **html)
     assert opened.status == 200
     assert opened.headers["content-type"].startswith("text/html")
     assert b'http-equiv="refresh" content="0;url=/"' in opened.body
@@ -115,8 +120,9 @@ def test_a_link_opened_in_a_browser_leads_to_the_app_and_one_that_is_used_says_s
         "__Host-healthsync-csrf",
     }
     assert opened.headers["cache-control"] == "no-store"
-    used = scene.web.call("GET", link, **html)
+    used = scene.web.post(link, b"", **html)
     assert used.status == 401
     assert b"healthsync user invite" in used.body
     assert used.cookies == ()
-    assert scene.web.get(link).json()["reason"] == "token_invalid"
+    assert scene.web.get(link, **html).body == shown.body, "what it is worth is not told to who looks"
+    assert scene.web.post(link, b"").json()["reason"] == "token_invalid"

@@ -1,11 +1,11 @@
-"""Sessions over HTTP: a link is opened, its cookies are renewed, whose it is, and its end."""
+"""Sessions over HTTP: a link is used, its cookies are renewed, whose it is, and its end."""
 
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
-from healthsync_mqtt.gateway.bodies.landing import LINK_REFUSED, SIGNED_IN, plain_page
+from healthsync_mqtt.gateway.bodies.landing import LINK_REFUSED, LINK_UNUSED, SIGNED_IN, plain_page
 from healthsync_mqtt.gateway.bodies.problem import HttpError
 from healthsync_mqtt.gateway.document.openapi import answers
 from healthsync_mqtt.gateway.login.callers import Caller, Callers
@@ -26,23 +26,15 @@ from healthsync_mqtt.model.times import iso
 
 _REFRESH_PATH: Final = "/v1/session"
 _SECOND_US: Final = 1_000_000
+_HTML, _JSON = "text/html", "application/json"
+_PAGE_OR_JSON: Final = (_JSON, _HTML)
 
 
 def routes(sessions: PersonSessions, callers: Callers, visitor: Visitor, anybody: Anybody) -> APIRouter:
     """The routes of people."""
     router = APIRouter(tags=["people"])
 
-    @router.get(
-        "/v1/invites/{code}",
-        summary="Open a one-time link",
-        responses=answers("Session", "A session, in cookies.", 401, 429, 503),
-    )
-    async def opened(request: Request, code: str, _: Annotated[None, Depends(anybody)]) -> Response:
-        """The link that `healthsync user invite` printed, good once: the answer sets the cookies of a session.
-
-        A browser, which asks for HTML, gets a page that leads to the app.
-        """
-        for_browser = "text/html" in request.headers.get("accept", "").lower()
+    async def begun(request: Request, code: str, *, for_browser: bool) -> Response:
         try:
             async with callers.trying(peer_of(request), "link"):
                 tokens = await sessions.begin(code)
@@ -53,6 +45,34 @@ def routes(sessions: PersonSessions, callers: Callers, visitor: Visitor, anybody
         if for_browser:
             return with_cookies_on(plain_page(SIGNED_IN), tokens)
         return with_cookies(tokens)
+
+    @router.get(
+        "/v1/invites/{code}",
+        summary="Look at a one-time link",
+        responses=answers("Session", "A session, in cookies.", 401, 429, 503, media=_PAGE_OR_JSON),
+    )
+    async def looked_at(request: Request, code: str, _: Annotated[None, Depends(anybody)]) -> Response:
+        """The link that `healthsync user invite` printed: a page with a button that uses it (POST).
+
+        Looking uses nothing up, so previews of messengers and scanners of mail may. A program that asks for
+        `application/json` by name uses it up, as with POST; it should send POST.
+        """
+        if _JSON in _accepted(request):
+            return await begun(request, code, for_browser=False)
+        return plain_page(LINK_UNUSED)
+
+    @router.post(
+        "/v1/invites/{code}",
+        summary="Use a one-time link",
+        responses=answers("Session", "A session, in cookies.", 401, 403, 429, 503, media=_PAGE_OR_JSON),
+    )
+    async def used(request: Request, code: str, _: Annotated[None, Depends(anybody)]) -> Response:
+        """Good once: the answer sets the cookies of a session. A browser gets a page that leads to the app."""
+        if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+            # Another site would sign a person in as somebody else, who reads then what is entered. Origin says nothing
+            # here: it is `null` from a page that sends no referrer.
+            raise HttpError(403, "csrf", "a page of another site uses this link", hint="open the link itself")
+        return await begun(request, code, for_browser=_HTML in _accepted(request))
 
     @router.post(
         "/v1/session/refresh",
@@ -124,6 +144,10 @@ def without_cookies(answer: Response) -> Response:
     answer.delete_cookie(REFRESH_COOKIE, path=_REFRESH_PATH, secure=True, httponly=True, samesite="strict")
     answer.delete_cookie(CSRF_COOKIE, path="/", secure=True, samesite="strict")
     return answer
+
+
+def _accepted(request: Request) -> str:
+    return ",".join(request.headers.getlist("accept")).lower()
 
 
 def _described(person: Person, csrf: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def test_a_user_is_added_listed_suspended_invited_and_removed(scene: GatewayHere
     assert done(root, "POST", "/v1/users/carol/resume")["suspended_at"] is None
     path = done(root, "POST", "/v1/users/carol/invites", {"lifetime_s": 600})["path"]
     carol = Browser(scene.web)
-    assert carol.get(path).json()["name"] == "carol"
+    assert carol.post(path).json()["name"] == "carol"
     assert carol.get("/v1/users/carol").json()["user_id"] == "carol"
     assert done(root, "DELETE", "/v1/users/carol")["user_id"] == "carol"
     assert root.get("/v1/users/carol").status == 404
@@ -205,7 +205,7 @@ def test_an_admin_has_a_session_by_a_link_until_another_one_ends_it(scene: Gatew
     done(root, "POST", "/v1/admins", {"name": "second"})
     path = done(root, "POST", "/v1/admins/second/invites")["path"]
     second = Browser(scene.web)
-    assert second.get(path).json()["role"] == "admin"
+    assert second.post(path).json()["role"] == "admin"
     assert "alice" in [each["user_id"] for each in second.get("/v1/users").json()["users"]]
     assert second.call("POST", "/v1/users/alice/suspend", {}).json()["reason"] == "csrf"
     changed(second, "POST", "/v1/admins", {"name": "third"})
@@ -214,7 +214,7 @@ def test_an_admin_has_a_session_by_a_link_until_another_one_ends_it(scene: Gatew
     waiting = done(root, "POST", "/v1/admins/second/invites")["path"]
     done(root, "DELETE", "/v1/admins/second")
     assert second.get("/v1/users").status == 401
-    assert scene.web.get(waiting).status == 401
+    assert scene.web.post(waiting, b"").status == 401
     done(root, "POST", "/v1/admins", {"name": "second"})
     assert second.get("/v1/users").status == 401  # who comes back begins anew
     done(root, "DELETE", "/v1/admins/second")
@@ -303,7 +303,7 @@ def test_an_invitation_of_an_admin_opens_nothing_once_the_admin_is_gone(scene: G
     with scene.registry() as registry:
         code = registry.sessions.invite(SessionRole.admin, "fifth", now_us, until_us=now_us + 60_000_000)
     done(root, "DELETE", "/v1/admins/fifth")
-    assert scene.web.get(f"/v1/invites/{code}").status == 401
+    assert scene.web.post(f"/v1/invites/{code}", b"").status == 401
 
 
 @pytest.mark.parametrize(
