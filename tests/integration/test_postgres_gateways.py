@@ -12,15 +12,20 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.identity.people.opening import turn_at_webhooks
+from healthsync_mqtt.identity.registry import Registry
 from tests.integration.test_external_gateway import event
 from tests.support import child
 from tests.support.external_bridge import BridgeProcess
 from tests.support.external_gateway import GatewayRun
+from tests.support.loopback import served
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import wait_until
 from tests.support.postgres import NEEDED, Postgres
@@ -61,7 +66,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         storage = (root / "server" / "healthsync.toml").read_text()
         settings = (broker.data / "healthsync.toml").read_text() + storage + "shared = true\n"
         settings += storage.replace("[storage]", "[registry]")
-        (broker.data / "healthsync.toml").write_text(settings)
+        (broker.data / "healthsync.toml").write_text(f'{settings}[gateway]\nwebhook_hosts = "127.0.0.1"\n')
         made = {user: _device(broker.data, user) for user in USERS}
         reader = run_cli(broker.data, "subscriber", "add", "reader", "--users", ",".join(USERS), "--types", "*")
         admin = run_cli(broker.data, "admin", "add", "root")
@@ -77,7 +82,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         bridges = {"main": BridgeProcess(broker.data, by_command=True), "second": BridgeProcess(root / "second")}
         for each in bridges.values():
             running.enter_context(each)
-        gateways = [GatewayRun(root / name, answer_s=2) for name in ("east", "west")]
+        gateways = [GatewayRun(root / name, answer_s=2, webhook_hosts="127.0.0.1") for name in ("east", "west")]
         for gateway in gateways:
             running.callback(gateway.end)
             gateway.start()
@@ -238,3 +243,60 @@ def test_what_is_kept_at_home_is_not_said_to_be_nothing(here: Installation) -> N
         answer = admin.get(f"/v1/{path}")
         assert (path, answer.status) == (path, 503), answer.body
         assert "registry.home" in answer.json()["hint"]
+
+
+def test_of_the_machines_of_a_registry_one_has_the_turn_at_webhooks(tmp_path: Path) -> None:
+    with Postgres() as server:
+        first = server.directory(tmp_path / "first")
+        text = (first / "healthsync.toml").read_text()
+        (first / "healthsync.toml").write_text(f"{text}shared = true\n{text.replace('[storage]', '[registry]')}")
+        second = tmp_path / "second"
+        shutil.copytree(first, second)
+        with Registry.open(first / "registry.db"):
+            one, other = (turn_at_webhooks(each / "registry.db") for each in (first, second))
+            assert one
+            assert other
+            try:
+                assert [one.take(), other.take(), one.take()] == [True, False, True]
+                server.cut()
+                for each in (one, other):
+                    with pytest.raises(StoreError):
+                        each.take()
+                assert [other.take(), one.take()] == [True, False], "two would post at once"
+                other.leave()
+                wait_until(one.take, "the other one left")
+            finally:
+                one.leave()
+                other.leave()
+
+
+def test_of_two_gateways_one_posts_and_where_it_dies_the_other(here: Installation) -> None:
+    taken(here.by("alice", 0), event("hooked-0"))
+    posted: list[str] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # the standard library's name
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            posted.extend(each["id"] for each in body["data"]["events"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with served(Receiver) as url:
+        run_cli(here.home, "webhook", "add", "board", "reader", url)
+        try:
+            names = [f"hooked-{number}" for number in range(1, 7)]
+            for place, name in enumerate(names):
+                taken(here.by("alice", place % 2), event(name))
+            wait_until(lambda: set(names) <= set(posted), "they are posted")
+            assert sorted(posted) == names, "each by one of them"
+            for gateway in here.gateways:
+                gateway.end(signal.SIGKILL)
+                name = f"hooked-after-{gateway.data.name}"
+                taken(here.by("alice", 1 - here.gateways.index(gateway)), event(name))
+                wait_until(lambda name=name: name in posted, "the other one posts")  # type: ignore[misc]
+                again(gateway)
+        finally:
+            run_cli(here.home, "webhook", "remove", "board", "--yes")

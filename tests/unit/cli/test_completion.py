@@ -25,7 +25,7 @@ FREE = {
     *("account of adapter map", "before of adapter map", "place", "which", "keys", "redirected"),
     "name of adapter new",
     *("address of ble read", "address of ble run", "adapter of ble scan", "adapter of ble read", "adapter of ble run"),
-    *("server", "outbox", "within"),
+    *("server", "outbox", "within", "gateways"),
     "reason of user erase",
     "erasures of restore",
     "title",
