@@ -37,7 +37,7 @@ _RIGHTS: Final = (
 )
 
 _NAMES: Final = (
-    "give each gateway of the installation its own name: gateway.id, and healthsync broker provision --gateways"
+    "give each gateway of the installation a gateway.id of its own: healthsync broker provision mosquitto --gateways 2"
 )
 
 
