@@ -99,8 +99,8 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "broker check": OnPage("docs/howto/mosquitto.md", "broker check"),
     "broker credentials": Line("broker credentials"),
     "broker password list": Line("broker password list"),
-    "broker provision mosquitto --gateways 2": OnPage(
-        "docs/howto/gateway.md", "broker provision mosquitto --bridges main,second --gateways east,west"
+    "broker provision mosquitto --gateways 2": ByTest(
+        "tests/integration/test_postgres_gateways.py", '"--gateways", "east,west"'
     ),
     "broker provision mosquitto": OnPage("docs/howto/mosquitto.md", "broker provision mosquitto --watch"),
     "broker render BROKER --out DIR": Line("broker render rabbitmq --out {tmp}/rabbitmq"),

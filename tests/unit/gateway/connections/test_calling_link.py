@@ -9,7 +9,17 @@ import pytest
 from healthsync_mqtt.gateway.connections.calling_link import CallingLink
 from healthsync_mqtt.gateway.connections.publisher import NotTakenError, Publisher
 from healthsync_mqtt.mqtt.codec import Decoder, v3, v5
-from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Property, Puback, Publish, Suback, Subscribe
+from healthsync_mqtt.mqtt.codec.packets import (
+    Connack,
+    Connect,
+    Disconnect,
+    Property,
+    Puback,
+    Publish,
+    Suback,
+    Subscribe,
+)
+from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from healthsync_mqtt.mqtt.gateway_calls import GatewayCall, encode_answer, read_call
 from healthsync_mqtt.mqtt.links.port import Address, ClientLogin, ConnectionLostError, Target, TooLargeError
 from healthsync_mqtt.mqtt.replies import Said
@@ -178,3 +188,14 @@ async def test_an_answer_that_nobody_waits_for_any_more_harms_nobody() -> None:
         broker.say(broker.calls[0].call)
         await until(lambda: broker.acknowledged == [1])
         assert link.connected
+
+
+async def test_a_gateway_of_the_same_name_is_told_from_a_broker_that_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    broker = Broker([5])
+    async with calling(broker):
+        broker.writers[-1].write(v5.encode(Disconnect(ReasonCode.SESSION_TAKEN_OVER)))
+        await until(lambda: any(each.getMessage() == "gateway.broker_away" for each in caplog.records))
+    [said] = [each for each in caplog.records if each.getMessage() == "gateway.broker_away"]
+    error = said.event_keys["error"]  # type: ignore[attr-defined]
+    assert "another gateway is connected as" in str(error)
+    assert "gateway.id" in error.hint
