@@ -64,22 +64,25 @@ class Group:
         """The message that the last of them is a part of."""
         return self.waiting[-1].of if self.waiting else None
 
-    def portions(self, received_us: int) -> Iterator[Portion]:
-        """All of it, one portion after the other; ``refused`` is of those deliveries that were reached."""
+    def portions(self, received_us: int, most: int = PORTION) -> Iterator[Portion]:
+        """All of it, a portion of about ``most`` events after the other.
+
+        ``refused`` is of those deliveries that were reached.
+        """
         make = tuple.__new__  # half the price of Item(...)
         items: list[Item] = []
         self.refused = []
         for place, (delivery, (_, events, rejections, _, _, _, _), _, _, _) in enumerate(self.waiting):
-            if len(items) >= PORTION:
+            if len(items) >= most:
                 yield Portion(items, (), place, last=False)
                 items = []
             origin = delivery.origin
             items += [make(Item, (origin, event)) for event in events]
             if rejections:
                 self.refused += quarantined(origin, rejections, received_us)
-            while len(events) > PORTION and len(items) > PORTION:
-                yield Portion(items[:PORTION], (), 0, last=False)
-                items = items[PORTION:]
+            while len(events) > most and len(items) > most:
+                yield Portion(items[:most], (), 0, last=False)
+                items = items[most:]
         yield from self.rejections(items)
 
     def rejections(self, items: Sequence[Item] = ()) -> Iterator[Portion]:

@@ -487,7 +487,7 @@ class Pipeline:
         group = self._group
         try:
             if self._journal.apart:
-                self._store(portions, received_us)
+                self._store(received_us)
                 return
             with self._courtesy.quiet():
                 items, refused, whole, last = next(portions)
@@ -521,10 +521,11 @@ class Pipeline:
         self._waiting.put_back(rest)
         return True
 
-    def _store(self, portions: Iterator[Portion], received_us: int) -> None:
+    def _store(self, received_us: int) -> None:
         """Have the journal's thread write the group and commit it; the loop waits for no other machine.
 
-        The loop leaves the group alone meanwhile.
+        The loop leaves the group alone meanwhile. It is written in portions only where it may end early: each of them
+        asks the server several times.
         """
         self._write_chores()
         group = self._group
@@ -533,6 +534,7 @@ class Pipeline:
             self._written_apart = beside_much(group.waiting)
             self._hasty = bool(self._written_apart) and self._waiting.urgent(group.waiting)
         self._commit_from = self._loop.time()
+        portions = group.portions(received_us, PORTION if self._written_apart else GROUP_EVENTS)
         self._journal.store(self._apart(group, portions), received_us, self._stored)
 
     def _apart(

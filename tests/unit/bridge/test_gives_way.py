@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from bridge.backlog import LIGHT
 from bridge.group import GROUP_EVENTS, PORTION
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.storage.port import Quarantined
+from tests.support.consent import agreeing
 from tests.support.patience import PATIENCE_S
 from tests.unit.bridge.bench import Bench, Notes, delivery, event, origin
 
@@ -109,6 +111,30 @@ async def test_a_group_that_is_written_apart_is_one_where_nobody_comes_who_has_l
         await bench.settle()
         assert bench.log.commits == 1
         assert alice.tokens == list(range(MANY))
+    finally:
+        bench.close()
+
+
+async def test_of_an_even_crowd_a_group_that_is_written_apart_is_written_at_once() -> None:
+    """It never ends early, and on PostgreSQL each portion is four ways to the server and back."""
+    crowd = [f"user-{n}" for n in range(2 * PORTION // LIGHT + 1)]
+    bench = Bench(gate=agreeing(*crowd))
+    bench.journal.apart = True
+    staged, stage = list[int](), bench.log.stage
+
+    def noted(items: Sequence[Any], refused: Sequence[Quarantined], received_us: int) -> list[int]:
+        staged.append(len(items))
+        found: list[int] = stage(items, refused, received_us)
+        return found
+
+    bench.log.stage = noted
+    sources = [bench.source() for _ in crowd]
+    try:
+        for source, user in zip(sources, crowd, strict=True):
+            bench.pipeline.submit([delivery(source, n, event(f"{user}-{n}"), origin(user)) for n in range(LIGHT)])
+        await bench.settle()
+        assert staged == [len(crowd) * LIGHT]
+        assert all(source.tokens == list(range(LIGHT)) for source in sources)
     finally:
         bench.close()
 
