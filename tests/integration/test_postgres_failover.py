@@ -3,7 +3,6 @@
 import os
 import random
 import shutil
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -23,6 +22,7 @@ from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerGoneErr
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.testing.log_items import NOW_US, item
+from tests.support import child
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.postgres import NEEDED, PASSWORD, Postgres, account, program
 
@@ -234,16 +234,12 @@ def test_who_copies_the_server_is_no_standby(servers: Callable[[], Postgres], tm
     if who := account():
         shutil.chown(copy, who["user"], who["group"])
     command = [str(program("pg_receivewal")), "-d", primary.url, "-D", str(copy)]
-    process = subprocess.Popen(command, cwd=primary.root, **account())
-    try:
+    with child.started(command, cwd=primary.root, **account()):
         wait_until(lambda: primary.execute(SYNCHRONOUS) != [], "it copies")
         promise = server_promise(data)
         assert promise is not None
         assert promise.standbys == ()
         assert "on the disk of this server, and on no other" in promise.words
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_a_transaction_that_is_open_for_long_is_named(

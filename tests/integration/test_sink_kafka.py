@@ -2,8 +2,9 @@
 
 import json
 import os
-import signal
+import random
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -38,6 +39,8 @@ pytestmark = pytest.mark.real_server
 #: Each is a start of Java: 20 were tried by hand, ``HEALTHSYNC_TEST_KILLS=20``.
 KILLS = int(os.environ.get("HEALTHSYNC_TEST_KILLS", "3"))
 _MANY = 2_000
+_TRANSACTION_S = 0.05
+"""About as long as one takes, so that most kills are within it."""
 
 
 @pytest.fixture(scope="module")
@@ -389,15 +392,16 @@ def test_killed_again_and_again_it_has_each_row_once(tmp_path: Path) -> None:
         target = Target(server, tmp_path, "killed")
         target.config = target.config.model_copy(update={"timeout_s": 2.0})
         sink = target.open()
-        done, kills = 0, 0
+        done, kills, moments = 0, 0, random.Random(KILLS)
         while done < _MANY:
             shipment = sink.begin(rows(done + 1, done + 100))
             while True:
                 if kills < KILLS and done >= kills * _MANY // KILLS:
                     kills += 1
-                    server.process.send_signal(signal.SIGKILL)  # type: ignore[union-attr]
+                    moment = threading.Timer(moments.uniform(0, _TRANSACTION_S), server.end)
+                    moment.start()
                     step = sink.step(shipment)
-                    server.end()
+                    moment.join()
                     server.start()
                     if step.next is Next.DONE:
                         break

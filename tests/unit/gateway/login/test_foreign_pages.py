@@ -22,6 +22,7 @@ NOT_BY_COOKIE = {
     ("POST", "/v1/session"): "by a passkey: who begins a session has none",
     ("POST", "/v1/session/challenge"): "it tells the same to everybody",
     ("POST", "/v1/session/organisation"): "who begins a session has none",
+    ("POST", "/v1/invites/{code}"): "by the code in the address: who uses one has no session yet",
     ("POST", "/v1/hooks/{provider}"): "by a signature",
     ("POST", "/v1/hooks/{client}/{format}"): "by a signature",
     ("POST", "/v1/hooks/garmin/{word}"): "by the word in the address",
