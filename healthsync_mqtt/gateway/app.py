@@ -60,7 +60,13 @@ def application(
 
 def described(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document of these routes."""
-    return document(app.openapi())
+    for_anybody = {
+        (route.path_format, method.lower())
+        for route in app.state.served
+        for method in route.methods
+        if any(isinstance(each.call, Anybody) for each in route.dependant.dependencies)
+    }
+    return document(app.openapi(), for_anybody)
 
 
 def routed(routers: Iterable[APIRouter], anybody: Anybody) -> FastAPI:

@@ -1,5 +1,6 @@
 """The OpenAPI document: made from the routes as they are served, with the bodies that these only hand on."""
 
+from collections.abc import Container
 from typing import Any, Final
 
 from healthsync_mqtt import __version__
@@ -58,8 +59,11 @@ _WORDS: Final = {
 }
 
 
-def document(made: dict[str, Any]) -> dict[str, Any]:
-    """The document that FastAPI made of the routes, with our schemas and credentials."""
+def document(made: dict[str, Any], for_anybody: Container[tuple[str, str]] = ()) -> dict[str, Any]:
+    """The document that FastAPI made of the routes, with our schemas and credentials.
+
+    ``for_anybody``: path and method, in lower case, of routes that ask for none of these credentials.
+    """
     paths: dict[str, Any] = made["paths"]
     # Those of parameters. What FastAPI adds is said of answers that are never given here.
     of_parameters = {
@@ -67,13 +71,13 @@ def document(made: dict[str, Any]) -> dict[str, Any]:
         for name, schema in made.get("components", {}).get("schemas", {}).items()
         if "ValidationError" not in name
     }
-    for operations in paths.values():
-        for operation in operations.values():
+    for path, operations in paths.items():
+        for method, operation in operations.items():
             # What FastAPI adds for parameters that do not fit: here that is a 400 with a problem.
             if "Validation Error" in operation["responses"].get("422", {}).get("description", ""):
                 del operation["responses"]["422"]
             operation["responses"]["431"] = _refusal(431)  # the server's, before there is a route
-            if "401" in operation["responses"]:
+            if "401" in operation["responses"] and (path, method) not in for_anybody:
                 operation["security"] = _SECURITY
     return {
         "openapi": "3.1.0",
