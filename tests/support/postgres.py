@@ -8,11 +8,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, Self
 
+import psutil
 import psycopg
 import pytest
 
@@ -146,10 +147,18 @@ class Postgres:
                 return
 
     def kill(self) -> None:
-        """As a power cut would: the postmaster and every process of it."""
-        if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+        """As a power cut would: the postmaster and every process of it. All are gone when this returns."""
+        if self.process is None or self.process.poll() is not None:
+            child.end(self.process)
+            return
+        self.process.send_signal(signal.SIGSTOP)  # it makes no more of them
+        others = psutil.Process(self.process.pid).children()  # each is a group of its own
+        self.process.kill()
+        for each in others:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
         child.end(self.process)
+        wait_until(lambda: all(map(_gone, others)), "no process of the server has its memory any more")
 
     def cut(self) -> None:
         """As a failing network does: every connection but this one is ended, and that is over when this returns."""
@@ -215,6 +224,14 @@ class Postgres:
             ],
             check=True, capture_output=True, cwd=self.root, **self._as,
         )  # fmt: skip
+
+
+def _gone(process: psutil.Process) -> bool:
+    """Also where nobody has asked for its code yet."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 class CutAtCommit:
