@@ -19,6 +19,7 @@ from typing import Any
 
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.client.backoff import Backoff
+from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.identity.certificates.files import renew_server
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.model.shard import Shard
@@ -286,7 +287,7 @@ class Rig:
         """
         for name, data in self.logs.items():
             place, found = seen[name]
-            with open_reader(data) as reader:
+            with contextlib.suppress(HealthSyncError), open_reader(data) as reader:  # its server may be killed now
                 while rows := reader.read(place, 500, user=ORDERED):
                     place, found = rows[-1].seq, found + len(rows)
             seen[name] = place, found
