@@ -5,7 +5,6 @@ changed, and a set is there when its manifest is: whoever is killed leaves piece
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from healthsync_mqtt.backup.manifest import FORMAT, BackupSet, DamagedBackupError, UnfitBackupError
+from healthsync_mqtt.config.file_turn import FileTurn
 from healthsync_mqtt.config.private_files import make_private_directory, sync_directory, write_durably
 from healthsync_mqtt.errors import ConfigError, NotFoundError, StoreError, UnavailableError
 
@@ -101,17 +101,15 @@ class BackupDirectory:
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Nobody else writes or takes away here. UnavailableError when somebody does."""
-        descriptor = os.open(self.path / ".lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        turn = FileTurn(self.path / ".lock")
+        if not turn.take():
+            raise UnavailableError(
+                f"another process makes a backup in {self.path}", hint="wait for it, or name another directory"
+            )
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UnavailableError(
-                    f"another process makes a backup in {self.path}", hint="wait for it, or name another directory"
-                ) from None
             yield
         finally:
-            os.close(descriptor)
+            turn.leave()
 
     def ids(self) -> list[str]:
         """See ``BackupSource``: a set's name begins with its number."""

@@ -14,6 +14,7 @@ from healthsync_mqtt import __version__
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.broker.external.access import VERSIONS, gateway_target
+from healthsync_mqtt.config.file_turn import FileTurn
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.descriptions.sign_in import SignInWays
 from healthsync_mqtt.errors import ConfigError, HealthSyncError
@@ -29,7 +30,6 @@ from healthsync_mqtt.gateway.event_log.questions import LogQuestions
 from healthsync_mqtt.gateway.event_log.shares import Shares
 from healthsync_mqtt.gateway.event_log.tail import Tail
 from healthsync_mqtt.gateway.jobs.deliveries import Deliveries
-from healthsync_mqtt.gateway.jobs.turn import FileTurn
 from healthsync_mqtt.gateway.jobs.uploads import Uploads
 from healthsync_mqtt.gateway.login.beginnings import Beginnings
 from healthsync_mqtt.gateway.login.callers import Callers

@@ -4,13 +4,12 @@ A broker gives a connection up when another one comes with its client id: two ga
 other's for ever, and what was on its way with them.
 """
 
-import fcntl
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from healthsync_mqtt.broker.external.access import NO_CREDENTIAL
+from healthsync_mqtt.config.file_turn import FileTurn
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConflictError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
@@ -45,16 +44,14 @@ def _told(settings: Settings, store: CredentialStore) -> list[str]:
 @contextmanager
 def _first(data: Path, names: Iterable[str], *, external: bool) -> Iterator[str]:
     for name in names:
-        descriptor = os.open(data / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        turn = FileTurn(data / f"{name}.lock")
+        if not turn.take():
+            continue
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
             yield name
-            return
         finally:
-            os.close(descriptor)
+            turn.leave()
+        return
     raise ConflictError(
         f"a gateway of {data} is connected already, and there is no name for another one",
         hint="give it one, and tell the broker: healthsync broker provision mosquitto --gateways 2"

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.config.file_turn import FileTurn
 from healthsync_mqtt.gateway.connections.public_https import PostAnswer
 from healthsync_mqtt.gateway.jobs import deliveries
 from healthsync_mqtt.gateway.jobs.deliveries import AGAIN_S, GIVEN_UP_S, Deliveries
-from healthsync_mqtt.gateway.jobs.turn import FileTurn
 from healthsync_mqtt.identity.people.webhooks import Webhook, WebhookBook
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.storage.opening import open_log, open_reader

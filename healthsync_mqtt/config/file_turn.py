@@ -1,4 +1,4 @@
-"""Whose turn it is to post webhooks: of the gateways of an installation one does."""
+"""What one process at a time does with a directory: whose turn it is says a lock on a file, and nobody waits for it."""
 
 import fcntl
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class FileTurn:
-    """Of the gateways of one data directory whoever has a lock on a file. Everything here blocks."""
+    """Whoever has the lock. The kernel gives it back when the process dies, however it dies."""
 
     def __init__(self, lock: Path) -> None:
         self._lock = lock
@@ -16,7 +16,7 @@ class FileTurn:
         """Whether it is ours, from before or from now on. OSError: nobody can tell."""
         if self._descriptor is not None:
             return True
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
