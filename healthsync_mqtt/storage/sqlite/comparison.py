@@ -1,6 +1,5 @@
 """A log in SQLite beside its anchor."""
 
-import os
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +7,7 @@ from typing import NamedTuple
 import apsw
 
 from healthsync_mqtt.storage.anchor import Anchor, AnchorComparison, AnchorFile, AnchorVerdict, UnreadableAnchorError
-from healthsync_mqtt.storage.sqlite.connection import abandon, fetch, has_schema, snapshot, translated
+from healthsync_mqtt.storage.sqlite.connection import abandon, connected, fetch, has_schema, snapshot, translated
 from healthsync_mqtt.storage.sqlite.statements import statements
 
 _SQL = statements("writer")
@@ -37,9 +36,8 @@ def compare_files(database: Path) -> AnchorComparison:
         return compare(database, None)
     anchor = _read(database)
     with translated("reading"):
-        connection = apsw.Connection(os.fspath(database), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection = connected(database)
         try:
-            connection.set_busy_timeout(5000)
             fetch(connection, "PRAGMA query_only=ON")
             with snapshot(connection):
                 return _compare(anchor, connection)

@@ -29,6 +29,7 @@ CHECKPOINT_PAGES = 1000
 
 #: The event loop waits for this lock, so the writer gives up early; readers never hold it.
 WRITER_BUSY_MS = 1000
+_READER_BUSY_MS = 5000
 
 _WAL_BYTES_KEPT = 64 * 1024 * 1024
 _WRITER_CACHE_KIB = 32 * 1024
@@ -100,16 +101,22 @@ def open_writer(path: Path, *, create: bool, vfs: str | None, exclusive: bool) -
     return connection
 
 
+def connected(path: Path) -> apsw.Connection:
+    """A connection that waits: whoever opens a file, or closes it last, has it alone for a moment. apsw.Error."""
+    connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(_READER_BUSY_MS)
+    return connection
+
+
 def open_reader(path: Path) -> apsw.Connection:
     """A connection that cannot change a row. It may write the WAL's index, which a reader needs when it comes first."""
     refuse_old_sqlite(apsw.sqlite_lib_version())
     if not path.is_file():
         raise UnavailableError(f"there is no event log at {path}", hint="start the service once: healthsync up")
     with translated("opening"):
-        connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection = connected(path)
     try:
         with translated("opening"):
-            connection.set_busy_timeout(5000)
             fetch(connection, "PRAGMA query_only=ON")
             fetch(connection, f"PRAGMA cache_size=-{_READER_CACHE_KIB}")
             _check_schema(connection)

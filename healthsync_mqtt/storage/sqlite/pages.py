@@ -9,7 +9,6 @@ layer of ours under the copy's file keeps nothing of it: pages that make a whole
 the first chunk is never equal: SQLite counts in it that the copy was written.
 """
 
-import os
 import time
 from collections.abc import Iterator
 from itertools import count
@@ -20,10 +19,9 @@ from typing import Final, Self
 import apsw
 
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.storage.sqlite.connection import abandon, fetch, fetch_value
+from healthsync_mqtt.storage.sqlite.connection import abandon, connected, fetch, fetch_value
 
 _PAGES_A_STEP: Final = 1024
-_BUSY_MS: Final = 5000
 _TRIES: Final = 20
 _PAUSE_S: Final = 0.01
 _numbers = count()
@@ -37,7 +35,7 @@ class HeldDatabase:
         self._path = path
         self._whole = False
         try:
-            self._connection = _connected(path)
+            self._connection = connected(path)
             fetch(self._connection, "PRAGMA query_only=ON")
         except apsw.Error as error:
             raise self._failed(error) from error
@@ -49,7 +47,7 @@ class HeldDatabase:
         the transaction moves no more than the transaction sees, so where it moved all there is, that was all seen.
         """
         try:
-            other = _connected(self._path)
+            other = connected(self._path)
             try:
                 wal = fetch_value(other, "PRAGMA journal_mode") == "wal"
                 for _ in range(_TRIES if wal else 0):
@@ -116,13 +114,6 @@ class HeldDatabase:
 
     def _failed(self, error: apsw.Error) -> StoreError:
         return StoreError(f"{self._path} cannot be read: {error}", hint="is it damaged, or locked by another program?")
-
-
-def _connected(path: Path) -> apsw.Connection:
-    """One that waits: whoever opens a file, or closes it last, has it alone for a moment."""
-    connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    connection.set_busy_timeout(_BUSY_MS)
-    return connection
 
 
 def _move(connection: apsw.Connection) -> bool:
