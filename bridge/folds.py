@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
+from bridge.decode.recover import go_on
 from bridge.ports import Chore
 from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
@@ -33,10 +34,6 @@ class _Whose(NamedTuple):
     user: str
     device: str
     form: str
-
-
-def _go_on() -> None:
-    """A pause that is none."""
 
 
 class Folds:
@@ -89,7 +86,7 @@ class Folds:
         state = self._reader.format_state(*whose)
         return Told(state, topic, retained, at_us, self._declared(whose.user, whose.device))
 
-    def resolved(self, origin: Origin, form: str, decoded: Decoded, pause: Callable[[], None] = _go_on) -> Decoded:
+    def resolved(self, origin: Origin, form: str, decoded: Decoded, pause: Callable[[], None] = go_on) -> Decoded:
         """The delivery with what is found of what it takes back. For the threads that decode; ``pause`` lets in.
 
         Each record is a search of the log, and an emptied app takes back tens of thousands.

@@ -18,7 +18,7 @@ from bridge.decode.fold import PIECE, FormatFold
 from bridge.decode.guarded_types import named_in
 from bridge.decode.gzip_payload import MAGIC, beginning, inflate, says_it_unfolds_to
 from bridge.decode.read_event import has_ignored_value, only_type, read_envelope, read_event
-from bridge.decode.recover import NEAR, LostError, Part, TooManyError, batch_of, nests_deeper, take_apart
+from bridge.decode.recover import NEAR, LostError, Part, TooManyError, batch_of, go_on, nests_deeper, take_apart
 from healthsync_mqtt.formats.catalogue import OWN
 from healthsync_mqtt.formats.port import NOTHING_TOLD, AppMessage, Format, Told
 from healthsync_mqtt.model.event import Decoded, Event, Rejection
@@ -50,17 +50,13 @@ _WRAPPED = 2
 _encode = msgspec.json.Encoder().encode
 
 
-def _go_on() -> None:
-    """A pause that is none."""
-
-
 class _Way(NamedTuple):
     """How a payload is read: whose it is, until when its events may begin, and what else ``decode`` was given."""
 
     origin: Origin
     latest_us: int
     limits: Limits
-    pause: Callable[[], None] = _go_on
+    pause: Callable[[], None] = go_on
     form: Format = OWN
     told: Told = NOTHING_TOLD
 
@@ -70,7 +66,7 @@ def decode(  # noqa: PLR0917  # made in one place
     origin: Origin,
     now_us: int,
     limits: Limits = DEFAULT,
-    pause: Callable[[], None] = _go_on,
+    pause: Callable[[], None] = go_on,
     form: Format = OWN,
     told: Told = NOTHING_TOLD,
 ) -> Decoded:

@@ -41,7 +41,7 @@ _STRIDE = 512
 """Of these steps so many are made between two pauses; each takes a quarter of a microsecond."""
 
 
-def _go_on() -> None:
+def go_on() -> None:
     """A pause that is none."""
 
 
@@ -67,7 +67,7 @@ class TooManyError(Exception):
     """There are more events than were asked for."""
 
 
-def take_apart(payload: bytes, levels: int, most: int, pause: Callable[[], None] = _go_on) -> Parts:
+def take_apart(payload: bytes, levels: int, most: int, pause: Callable[[], None] = go_on) -> Parts:
     """The events of an array, or of an object whose field ``events`` is one. Raises LostError and TooManyError.
 
     ``pause`` is called before each part, and now and then within one that nests too deep.
@@ -75,7 +75,7 @@ def take_apart(payload: bytes, levels: int, most: int, pause: Callable[[], None]
     return _Taking(payload, levels, most, pause).delivery()
 
 
-def nests_deeper(payload: bytes, levels: int, pause: Callable[[], None] = _go_on) -> bool:
+def nests_deeper(payload: bytes, levels: int, pause: Callable[[], None] = go_on) -> bool:
     """Whether brackets open more levels than these somewhere; looks at the first MOST_STEPS brackets."""
     depth = 0
     for step, found in enumerate(islice(_NEXT.finditer(payload), MOST_STEPS), 1):
