@@ -26,23 +26,16 @@ _TURN_S: Final = 0.005
 
 def taking_away(directory: Directory, door: FrontDoor) -> Iterator[None]:
     """Let every loss have its effect at the door: some with each step, which may be taken at leisure."""
-    lost = directory.lost()
-    whole, other = (sorted(name for name, loss in lost.items() if loss.whole is is_whole) for is_whole in (True, False))
+    lost = sorted(directory.lost().items(), key=lambda each: (not each[1].whole, each[0]))
     most = max(_AT_ONCE, -(-len(lost) // _TIMES))
-    for some in _portions(whole, most):
-        door.revoke(some)
-        directory.told({client_id: lost[client_id] for client_id in some})
-        yield
-    for some in _portions(other, most):
-        for client_id in some:
-            if (principal := directory.principal(client_id)) is not None:
+    for start in range(0, len(lost), most):
+        some = dict(lost[start : start + most])
+        door.revoke([client_id for client_id, loss in some.items() if loss.whole])
+        for client_id, loss in some.items():
+            if not loss.whole and (principal := directory.principal(client_id)) is not None:
                 door.amend(principal)
-        directory.told({client_id: lost[client_id] for client_id in some})
+        directory.told(some)
         yield
-
-
-def _portions(names: list[str], most: int) -> Iterator[list[str]]:
-    return (names[start : start + most] for start in range(0, len(names), most))
 
 
 class Revocations:
