@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from healthsync_mqtt.cli import output
-from healthsync_mqtt.cli.broker import Bridges, Gateways
+from healthsync_mqtt.cli.broker import Bridges, Gateways, bridge_ids, gateway_ids
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.options import DATA, FreshData, Json, names, now_us
+from healthsync_mqtt.cli.options import DATA, FreshData, Json, now_us
 from healthsync_mqtt.errors import UsageError
 
 app = new_group("Access hooks for external brokers.")
@@ -65,9 +65,8 @@ def serve(
         raise UsageError("the hooks take passwords and speak plain HTTP: this machine only", hint=hint)
     store = CredentialStore(settings.paths.credentials)
     secret, _ = store.ensure(service.SECRET_CREDENTIAL)
-    bridge_ids = names(bridges) if bridges else [settings.bridge.id]
-    gateway_ids = names(gateways) if gateways else [each for each in [settings.gateway.id] if each]
-    for own in (*canaries(bridge_ids), *map(gateway_principal, gateway_ids)):  # of a newer version, too
+    of_bridges, of_gateways = bridge_ids(settings, bridges), gateway_ids(settings, gateways)
+    for own in (*canaries(of_bridges), *map(gateway_principal, of_gateways)):  # of a newer version, too
         store.ensure(own.client_id)
     evictors: list[service.Evictor] = []
     if rabbitmq:
@@ -86,8 +85,8 @@ def serve(
             keys=keys,
             store=store,
             rules=rules,
-            bridges=bridge_ids,
-            gateways=gateway_ids,
+            bridges=of_bridges,
+            gateways=of_gateways,
             remembered=RememberedLogins(settings.paths.hook_logins, registry.erasures.erased_clients),
             refused=RefusedLoginCounts(AuditLog.open(settings.paths.audit_db, settings.paths.audit_key), registry),
         )

@@ -69,7 +69,7 @@ def render(
         topics = TopicRegistry.load(settings.topics_file)
         rules = AccessRules(topics)
         with Registry.open(settings.paths.registry_db) as registry:
-            everybody = principals(registry.roster(), [settings.bridge.id], _gateways(settings, None))
+            everybody = principals(registry.roster(), [settings.bridge.id], gateway_ids(settings, None))
         plan = Plan(
             settings=settings,
             topics=topics,
@@ -110,7 +110,7 @@ def credentials(
 
     settings = load_settings(data)
     store = CredentialStore(settings.paths.credentials)
-    own = own_principals(_bridges(settings, bridges), _gateways(settings, gateways))
+    own = own_principals(bridge_ids(settings, bridges), gateway_ids(settings, gateways))
     for name in (*own, ADMIN, SECRET_CREDENTIAL):
         made = store.find(name) is None
         store.ensure(name)
@@ -140,7 +140,7 @@ def provision(
     settings = load_settings(data)
     while True:
         began = time.monotonic()
-        ids = _bridges(settings, bridges), _gateways(settings, gateways)
+        ids = bridge_ids(settings, bridges), gateway_ids(settings, gateways)
         generation = _provision(settings, *ids, as_json=json)
         if not watch:
             return
@@ -276,11 +276,13 @@ def rotate(
         output.say("On Mosquitto, tell the broker: healthsync broker provision mosquitto")
 
 
-def _bridges(settings: Settings, text: str | None) -> list[str]:
+def bridge_ids(settings: Settings, text: str | None) -> list[str]:
+    """Those that an option ``--bridges`` names; without it the one of the settings."""
     return names(text) if text else [settings.bridge.id]
 
 
-def _gateways(settings: Settings, text: str | None) -> list[str]:
+def gateway_ids(settings: Settings, text: str | None) -> list[str]:
+    """Those that an option ``--gateways`` names; without it the one of the settings, where it has one."""
     if text:
         return names(text)
     return [settings.gateway.id] if settings.gateway.id else []

@@ -63,7 +63,7 @@ def status(
     Example: healthsync sink status
     """
     sinks = Sinks(data)
-    shown = sink_statuses(data, sinks, [sinks.get(name).name] if name else sinks.names())
+    shown = sink_statuses(data, sinks, [name] if name else sinks.names())
     _show(shown, as_json=json)
     if any(one["state"] not in _WELL and one["reason"] != "paused_by_operator" for one in shown):
         raise typer.Exit(1)
