@@ -28,7 +28,7 @@ from tests.integration.test_package import run
 from tests.support import child, postgres, rabbitmq
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.servers import free_port
-from tests.support.web import HttpAnswer, Web
+from tests.support.web import Web
 
 __all__ = ["image"]
 pytestmark = pytest.mark.real_server
@@ -135,14 +135,7 @@ def publish(place: Path, ca: Path, port: str, password: str, user: str) -> None:
 
 def known(web: Web) -> None:
     """What came by MQTT is a duplicate by HTTP, once the gateway's account is there."""
-    answers: list[HttpAnswer] = []
-
-    def taken() -> bool:
-        answers.append(web.post("/v1/events", EVENT))
-        return answers[-1].status == 200
-
-    wait_until(taken, "the gateway")
-    assert answers[-1].json()["duplicate"] == 1
+    assert web.taken("/v1/events", EVENT).json()["duplicate"] == 1
 
 
 def test_mosquitto_yaml(image: Path) -> None:

@@ -78,35 +78,15 @@ def test_an_app_sends_in_its_format(scene: Beside) -> None:
     made = scene.cli("app", "add", "alice", "nightscout", "--format", "nightscout")[0]
     app = scene.web.as_(basic(made["username"], made["password"]))
     entry = [{"type": "sgv", "sgv": 120, "date": 1795413600000, "_id": "n1"}]
-    answers: list[HttpAnswer] = []
-
-    def taken() -> bool:
-        answers.append(app.post("/v1/formats/nightscout", entry))
-        return answers[-1].status == 200
-
-    wait_until(taken, "the app is known")
-    assert answers[-1].json()["stored"] == 1
+    assert app.taken("/v1/formats/nightscout", entry).json()["stored"] == 1
     assert app.post("/v1/formats/openscale", entry).status == 403
 
 
 def test_what_is_stored_is_read_and_comes_on_the_stream(scene: Beside) -> None:
     reader = scene.by("reader")
-    connection = reader.connection()
-    try:
-        connection.request(
-            "GET", "/v1/stream?user=bob&from=earliest", headers={"authorization": reader.authorization,
-                                                                 "accept": "text/event-stream"},
-        )  # fmt: skip
-        stream = connection.getresponse()
-        assert stream.status == 200
+    with reader.stream("user=bob&from=earliest") as told:
         assert scene.by("bob").post("/v1/events", event("live")).json()["stored"] == 1
-        for line in iter(stream.readline, b""):
-            if line.startswith(b"data:") and json.loads(line[5:])["id"] == "live":
-                break
-        else:
-            pytest.fail("the stream ended")
-    finally:
-        connection.close()
+        assert any(each["id"] == "live" for each in told), "the stream ended"
     page = reader.get("/v1/users/bob/events?type=heart_rate&limit=100").json()
     assert "live" in [each["id"] for each in page["events"]]
     assert scene.by("alice").get("/v1/users/bob/events").status == 404

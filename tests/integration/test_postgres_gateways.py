@@ -104,15 +104,7 @@ def again(killed: BridgeProcess | GatewayRun) -> None:
 
 def taken(web: Web, body: Any) -> dict[str, Any]:
     """What became of it, once it was taken: whoever is told 503 asks again."""
-    answers: list[Any] = []
-
-    def tried() -> bool:
-        answers.append(web.post("/v1/events", body))
-        assert answers[-1].status in {200, 503}, answers[-1].body
-        return bool(answers[-1].status == 200)
-
-    wait_until(tried, "it is taken")
-    said: dict[str, Any] = answers[-1].json()
+    said: dict[str, Any] = web.taken("/v1/events", body, {503}).json()
     return said
 
 
@@ -136,22 +128,9 @@ def test_what_one_took_is_read_at_the_other_and_known_there(here: Installation) 
 
 def test_streams_and_changes_at_either_follow_the_log(here: Installation) -> None:
     place = here.by("reader", 1).get("/v1/changes").json()["since"]
-    reader = here.by("reader", 1)
-    connection = reader.connection()
-    try:
-        connection.request(
-            "GET", "/v1/stream?user=bob&from=earliest", headers={"authorization": reader.authorization,
-                                                                 "accept": "text/event-stream"},
-        )  # fmt: skip
-        stream = connection.getresponse()
+    with here.by("reader", 1).stream("user=bob&from=earliest") as told:
         assert taken(here.by("bob", 0), event("live"))["stored"] == 1
-        for line in iter(stream.readline, b""):
-            if line.startswith(b"data:") and json.loads(line[5:])["id"] == "live":
-                break
-        else:
-            pytest.fail("the stream ended")
-    finally:
-        connection.close()
+        assert any(each["id"] == "live" for each in told), "the stream ended"
     found = here.by("reader", 0).get(f"/v1/changes?since={place}").json()
     assert "live" in [each["id"] for each in found["events"]]
 

@@ -234,15 +234,22 @@ def _gone(process: psutil.Process) -> bool:
         return True
 
 
-class CutAtCommit:
-    """A connection that ends at COMMIT, and nobody hears an answer; ``instead`` is what becomes of it on the server."""
+class _PassedOn:
+    """A connection but for what a class says otherwise."""
 
-    def __init__(self, connection: Any, instead: Callable[[psycopg.Connection], object]) -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection: psycopg.Connection = connection
-        self._instead = instead
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
+
+
+class CutAtCommit(_PassedOn):
+    """A connection that ends at COMMIT, and nobody hears an answer; ``instead`` is what becomes of it on the server."""
+
+    def __init__(self, connection: Any, instead: Callable[[psycopg.Connection], object]) -> None:
+        super().__init__(connection)
+        self._instead = instead
 
     def execute(self, statement: bytes, *more: Any) -> Any:
         if statement != b"COMMIT":
@@ -252,15 +259,12 @@ class CutAtCommit:
         raise psycopg.OperationalError("server closed the connection unexpectedly")
 
 
-class EndsAfterCommit:
+class EndsAfterCommit(_PassedOn):
     """A connection whose COMMIT is answered; ``then`` is what happens before anything else does."""
 
     def __init__(self, connection: Any, then: Callable[[], object]) -> None:
-        self._connection: psycopg.Connection = connection
+        super().__init__(connection)
         self._then = then
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
 
     def execute(self, statement: bytes, *more: Any) -> Any:
         answer = self._connection.execute(statement, *more)

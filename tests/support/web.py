@@ -2,16 +2,17 @@
 
 import asyncio
 import base64
+import contextlib
 import http.client
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from tests.support.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S, wait_until
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,31 @@ class Web:
 
     def post(self, path: str, body: Any, **headers: str) -> HttpAnswer:
         return self.call("POST", path, body, **headers)
+
+    def taken(self, path: str, body: Any, meanwhile: Container[int] = range(100, 600)) -> HttpAnswer:
+        """The answer of 200 to a body that is posted until then; before it only these statuses may come."""
+        answers: list[HttpAnswer] = []
+
+        def tried() -> bool:
+            answers.append(self.post(path, body))
+            assert answers[-1].status == 200 or answers[-1].status in meanwhile, answers[-1].body
+            return answers[-1].status == 200
+
+        wait_until(tried, f"{path} takes it")
+        return answers[-1]
+
+    @contextlib.contextmanager
+    def stream(self, query: str) -> Iterator[Iterator[Any]]:
+        """What comes on ``/v1/stream``, as values of JSON."""
+        connection = self.connection()
+        try:
+            headers = {"authorization": self.authorization, "accept": "text/event-stream"}
+            connection.request("GET", f"/v1/stream?{query}", headers=headers)
+            answer = connection.getresponse()
+            assert answer.status == 200
+            yield (json.loads(line[5:]) for line in iter(answer.readline, b"") if line.startswith(b"data:"))
+        finally:
+            connection.close()
 
 
 def routes_of_the_gateway(data: Path) -> list[Any]:

@@ -18,6 +18,7 @@ from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.sqlite_faults import fix_of
+from tests.support.sources import functions
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,13 +60,9 @@ def test_apsw_and_the_system_are_understood_too(tmp_path: Path) -> None:
 
 def test_every_connection_waits_for_whoever_has_the_file_alone_for_a_moment() -> None:
     """apsw does not wait by itself, sqlite3 does for five seconds: each apsw.Connection stands beside its wait."""
-    unwaiting = []
-    for path in sorted(file for top in ("healthsync_mqtt", "bridge") for file in (ROOT / top).rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for scope in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
-            words = ast.unparse(scope)
-            if "apsw.Connection(" in words and "set_busy_timeout(" not in words and "_prepare(" not in words:
-                unwaiting.append(f"{path.relative_to(ROOT)}:{scope.name}")
+    opening = [(place, words) for place, node in functions() if "apsw.Connection(" in (words := ast.unparse(node))]
+    waits = ("set_busy_timeout(", "_prepare(")
+    unwaiting = [place for place, words in opening if not any(each in words for each in waits)]
     # a copy in memory that nobody else has; and the simulator's disk, where a process is alone
     assert unwaiting == [
         "healthsync_mqtt/storage/sqlite/pages.py:_copied",
