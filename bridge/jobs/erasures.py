@@ -33,6 +33,7 @@ from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.sinks.belonging import elsewhere, refuse_elsewhere
 from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.sinks.ledger import SinkLedger
+from healthsync_mqtt.sinks.persons import PLACE
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.port import LogHealth
@@ -45,7 +46,6 @@ _PAUSE_S: Final = 0.2
 _LATE_S: Final = 1.0
 """What was decoded when the consents ended is in the log after this."""
 _EVER_US: Final = 2**62
-_PLACE: Final = "sink:"
 _LINK: Final = "link:"
 
 
@@ -268,14 +268,14 @@ class Erasures:
         for name in sinks.names():
             config = sinks.get(name)
             if config.names_users:
-                self._ask(sinks, Errand(erasure=erasure.id, place=_PLACE + name, subject=user))
+                self._ask(sinks, Errand(erasure=erasure.id, place=PLACE + name, subject=user))
             elif sinks.ledger(name).exists() and sinks.pseudonyms.exists():
                 with closing(SinkLedger.open(sinks.ledger(name))) as ledger:
                     known = ledger.knows(user)
                 if known:
                     with closing(Pseudonyms.open(sinks.pseudonyms)) as names:
                         subject = names.of(user)
-                    self._ask(sinks, Errand(erasure=erasure.id, place=_PLACE + name, subject=subject))
+                    self._ask(sinks, Errand(erasure=erasure.id, place=PLACE + name, subject=subject))
                 with closing(SinkLedger.open(sinks.ledger(name))) as ledger:
                     ledger.forget_person(user)
         if sinks.pseudonyms.exists():
@@ -286,14 +286,14 @@ class Erasures:
         """Once: who is asked again and again is never done. The book's line is last: what it has was asked."""
         if errand.place in self._book.pending(errand.erasure):
             return
-        with closing(SinkLedger.open(sinks.ledger(errand.place.removeprefix(_PLACE)))) as ledger:
+        with closing(SinkLedger.open(sinks.ledger(errand.place.removeprefix(PLACE)))) as ledger:
             ledger.ask_erasure(errand.subject)
         self._book.send(errand)
 
     def _naming_sink(self, erasure: PersonErasure) -> str:
         """A sink that knows the person by name and has not let go yet: until it has, the name stays here too."""
         sinks = Sinks(self._root)
-        naming = {_PLACE + name: name for name in sinks.names() if sinks.get(name).names_users}
+        naming = {PLACE + name: name for name in sinks.names() if sinks.get(name).names_users}
         for errand in self._book.errands():
             if errand.erasure == erasure.id and errand.place in naming and not _has_done(sinks, errand):
                 return naming[errand.place]
@@ -318,11 +318,11 @@ class Erasures:
         """What sinks have confirmed; a sink that was removed cannot. Not while they are asked: they would be again."""
         sinks = Sinks(self._root)
         asking = {each.id for each in self._book.open() if each.step is ErasureStep.sinks}
-        waiting = [each for each in self._book.errands() if each.place.startswith(_PLACE)]
+        waiting = [each for each in self._book.errands() if each.place.startswith(PLACE)]
         if not waiting or elsewhere(self._root) is not None:  # those of another directory would seem removed
             return
         for errand in waiting:
-            name = errand.place.removeprefix(_PLACE)
+            name = errand.place.removeprefix(PLACE)
             removed = name not in sinks.names()
             if errand.erasure in asking or not (removed or _has_done(sinks, errand)):
                 continue
@@ -358,7 +358,7 @@ _AFTER_FILES: Final = frozenset({ErasureStep.sinks, ErasureStep.registry, Erasur
 
 def _has_done(sinks: Sinks, errand: Errand) -> bool:
     """Whether the sink of an errand has confirmed it."""
-    with closing(SinkLedger.open(sinks.ledger(errand.place.removeprefix(_PLACE)))) as ledger:
+    with closing(SinkLedger.open(sinks.ledger(errand.place.removeprefix(PLACE)))) as ledger:
         return errand.subject not in ledger.erasing()
 
 

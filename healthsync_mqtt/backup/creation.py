@@ -1,5 +1,6 @@
 """A new set: the files of a data directory, read while the service writes them, and read back before it counts."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -9,7 +10,7 @@ from typing import Final, NamedTuple
 
 from healthsync_mqtt import __version__
 from healthsync_mqtt.backup import inventory
-from healthsync_mqtt.backup.erasures import carry_ledger, erased_in
+from healthsync_mqtt.backup.erasures import carry_ledger, erased_in, forgotten_in
 from healthsync_mqtt.backup.inventory import Found
 from healthsync_mqtt.backup.manifest import BackupSet, DamagedBackupError, FileKind, KeptFile, LogPlace
 from healthsync_mqtt.backup.place import BackupDirectory, digest_of
@@ -126,9 +127,15 @@ def make_backup(
         raise NotFoundError(f"{data} is no data directory", hint="name it: --data DIR")
     with directory.alone(), SpareTime() as spare:
         for tries_left in reversed(range(_TRIES)):
-            known = erased_in(data)
+            known, forgotten = erased_in(data), forgotten_in(data)
             reading = _Gathering(directory, spare)
             reading.everything(data, topics_file)
+            if tries_left and forgotten_in(data) != forgotten:
+                # Some files are of before a person was erased, and the registry of after it, which could not tell whose
+                # they are. What only this reading had is no set's.
+                with contextlib.suppress(DamagedBackupError):
+                    directory.sweep()
+                continue
             try:
                 files = tuple(_read_back(directory, each, spare) for each in reading.files)
             except DamagedBackupError as error:

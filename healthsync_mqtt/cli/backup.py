@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from healthsync_mqtt.backup.creation import MadeBackup, make_backup
-from healthsync_mqtt.backup.erasures import begin_again, later
+from healthsync_mqtt.backup.erasures import begin_again, ledger_of
 from healthsync_mqtt.backup.keyfile import read_keys, write_keys
 from healthsync_mqtt.backup.manifest import BackupSet
 from healthsync_mqtt.backup.place import BackupDirectory, BackupSource, misplaced, open_backup, pack
@@ -24,6 +24,8 @@ from healthsync_mqtt.cli.storage import accept_restored
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import NotFoundError, UsageError
+from healthsync_mqtt.keys.opening import users_with_keys
+from healthsync_mqtt.sinks.persons import ask_again, named_in
 
 app = new_group("Copies of the data directory, made while the service runs, and put back.")
 
@@ -138,12 +140,15 @@ def restore(
     kept = source.read_set(which or _newest(source, place))
     target = Path(data or DATA)
     people = 0
-    entries = later(place, erasures or (), kept.erased)
+    entries = ledger_of(place, erasures or ())
 
     def end(staging: Path) -> None:
         nonlocal people
         finish(staging)
-        people = begin_again(staging, entries, now_us())
+        with DataDirectory(staging).registry() as registry:
+            ask_again(staging, registry.erasures.errands())
+        named = users_with_keys(staging) | named_in(staging)
+        people = begin_again(staging, named, entries, now_us())
 
     put_back(source, kept, target, keys=None if keys is None else read_keys(keys), finish=end)
     shown = _described(kept) | {"data": str(target), "keys": keys is not None, "to_erase": people}

@@ -122,6 +122,11 @@ class KeyBook:
             (count,) = self._db.execute(_SQL["owners"], (prefix, prefix + "\U0010ffff")).fetchone()
             return int(count)
 
+    def owners_named(self, prefix: str) -> list[str]:
+        """Those who begin so."""
+        with self._asking():
+            return [owner for (owner,) in self._db.execute(_SQL["owners_named"], (prefix, prefix + "\U0010ffff"))]
+
     def count(self) -> dict[str, int]:
         """Keys by provider."""
         with self._asking():

@@ -40,5 +40,8 @@ UPDATE ring SET value = value + 1 WHERE name = 'destroyed'
 -- name: owners
 SELECT count(DISTINCT owner) FROM data_key WHERE owner >= ? AND owner < ?
 
+-- name: owners_named
+SELECT DISTINCT owner FROM data_key WHERE owner >= ? AND owner < ? ORDER BY owner
+
 -- name: count
 SELECT provider, count(*) FROM data_key GROUP BY provider

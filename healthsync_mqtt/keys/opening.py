@@ -60,6 +60,11 @@ def ring_of(data: Path) -> KeyRing:
         return ring
 
 
+def users_with_keys(data: Path) -> set[str]:
+    """Whose keys a data directory has; nobody where it has none. No key is unwrapped. StoreError."""
+    return set(ring_of(data).names()) if has_ring(data) else set()
+
+
 def ring_made_if_missing(data: Path) -> KeyRing:
     """The ring, with a new outer key and a file of keys where there were none.
 

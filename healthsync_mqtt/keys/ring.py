@@ -168,6 +168,10 @@ class KeyRing:
         """How many users have a key."""
         return self._book.owners(_USER)
 
+    def names(self) -> list[str]:
+        """Whose keys there are."""
+        return [owner.removeprefix(_USER) for owner in self._book.owners_named(_USER)]
+
     def facts(self) -> RingFacts:
         """What there is. KeyUnavailableError when the provider is away."""
         newest = self._current().newest()
