@@ -5,6 +5,7 @@ are elected apart: sinks are files, and not every bridge has those of the log.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.ground import Ground
 from bridge.supervisor import Supervisor
+from healthsync_mqtt import __version__
 from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.model.working_process import ProcessKind, ProcessName
 from healthsync_mqtt.sinks import belonging
 from healthsync_mqtt.storage.opening import stand_for_election
 from healthsync_mqtt.telemetry.log import get_logger
@@ -40,6 +43,8 @@ class Leadership:
         self._ballot: Ballot | None = None
         self._leading: Mapping[str, Job] = {}
         self._shipping: Mapping[str, Job] = {}
+        #: What the installation is to see of this bridge; replaced, never changed.
+        self.figures: Mapping[str, int] = {}
         #: Whether the jobs of who leads run here now.
         self.leads = False
         #: Whether those of who ships do.
@@ -115,7 +120,18 @@ def standing_for_election(base: Ground, leadership: Leadership) -> Iterator[bool
     data = settings.paths.root
     if settings.storage.shared:
         _claim_sinks(base)
-    election = stand_for_election(data, settings.bridge.id, leadership.told, partial(belonging.mark_here, data))
+    process = ProcessName(
+        kind=ProcessKind.bridge,
+        name=settings.bridge.id,
+        host=socket.gethostname(),
+        data=str(data.absolute()),
+        release=__version__,
+        started_us=base.started_us,
+        home=base.keeps_files,
+    )
+    election = stand_for_election(
+        data, process, leadership.told, partial(belonging.mark_here, data), lambda: leadership.figures
+    )
     try:
         yield election is not None
     finally:

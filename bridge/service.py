@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from bridge.decode.delivery import Limits
 from bridge.decoder.process import ReaderProcess
@@ -52,6 +52,8 @@ _COMMIT_S = 1.0
 _KEEP_S = 0.3
 """Seconds that a clean stop gives what is in, and then the cursors."""
 _TICK_S = 1.0
+_SHOWN: Final = ("received", "stored", "duplicate", "rejected", "failed")
+"""What an installation that shares its log sees of each bridge."""
 _HELD_S = 5.0
 
 
@@ -458,6 +460,9 @@ class Service:
 
     async def _positions(self) -> None:
         self.counters.tick(time.monotonic())
+        if self.ground.settings.storage.shared:
+            figures = {name: getattr(self.counters, name) for name in _SHOWN}
+            self.leadership.figures = figures | {"connections": self.serving.report().connections}
         if self.leadership.leads:  # else these are places where this bridge once was
             self.edge.follower.keep()
         self.ground.calendar.look()

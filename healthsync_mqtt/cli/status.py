@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.advice import advice
@@ -13,9 +13,16 @@ from healthsync_mqtt.cli.options import DATA, FreshData, Json
 from healthsync_mqtt.cli.spelling import spelled
 from healthsync_mqtt.descriptions.service import OUTCOMES, service_status
 from healthsync_mqtt.identity.certificates.server_tls import WARN_S
+from healthsync_mqtt.model.working_process import ProcessState
 
 _LATE_S = 10.0
 """A subscriber that is so many seconds behind is worth a line."""
+
+_HEADINGS: Final = (
+    "process", "name", "host", "state", "release", "started", "connections", "stored", "refused", "does",
+)  # fmt: skip
+_MINUTE_S: Final = 60
+_DOES: Final = {"publish": "feeds subscribers", "sinks": "runs sinks", "insights": "days and insights"}
 
 
 def status(data: FreshData = DATA, json: Json = False) -> None:
@@ -47,6 +54,30 @@ def status(data: FreshData = DATA, json: Json = False) -> None:
     else:
         output.facts([("service", spelled("not running; start it: healthsync up"))])
     output.facts([(f"{name} in the log", value) for name, value in totals.items()])
+    if "processes" in shown:
+        output.table(_HEADINGS, [_line(each) for each in shown["processes"]])
+
+
+def _line(found: dict[str, Any]) -> list[object]:
+    """One of the processes that work on the log, as people read it."""
+    state = "" if found["state"] == ProcessState.running else f"{found['state']}, "
+    refused = found.get("rejected", found.get("logins_refused"))
+    return [
+        found["kind"],
+        found["name"],
+        found["host"],
+        f"{state}seen {_since(found['age_s'])} ago",
+        found["release"],
+        found["started_at"],
+        found.get("connections"),
+        found.get("stored"),
+        refused,
+        ", ".join(_DOES[each] for each in found["does"]),
+    ]
+
+
+def _since(age_s: float) -> str:
+    return f"{age_s:.0f} s" if age_s < 2 * _MINUTE_S else f"{age_s / _MINUTE_S:.0f} min"
 
 
 def _installation(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:

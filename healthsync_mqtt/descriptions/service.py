@@ -10,7 +10,7 @@ from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.descriptions.people import last_sighting, told
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.people.sightings import Sighting
-from healthsync_mqtt.storage.opening import has_log, open_reader
+from healthsync_mqtt.storage.opening import has_log, open_reader, working_processes
 
 OUTCOMES: Final = ("received", "stored", "duplicate", "rejected", "failed", "in_flight")
 
@@ -68,4 +68,7 @@ def service_status(data: Path) -> dict[str, Any]:
         with open_reader(data) as log:
             totals |= log.totals()
             shown |= {"epoch": log.epoch, "head": log.head()}
+        found = working_processes(data)
+        if found is not None:
+            shown["processes"] = [each.as_json() for each in found]
     return shown | {"totals": totals}

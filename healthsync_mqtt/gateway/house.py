@@ -99,6 +99,7 @@ class House:
         """
         paths, limits = settings.paths, settings.limits
         self.settings = settings
+        self.name = name
         #: a part that is to work as long as the gateway does has ended, and is never coming back in this process
         self.failed = asyncio.Event()
         declare(paths.root / "formats")

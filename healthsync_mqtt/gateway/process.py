@@ -3,9 +3,13 @@
 import asyncio
 import gc
 import signal
-from collections.abc import Callable, Coroutine, Sequence
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
+from healthsync_mqtt import __version__
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.gateway.bodies.unreadable import unread
@@ -13,9 +17,13 @@ from healthsync_mqtt.gateway.house import House
 from healthsync_mqtt.gateway.server.entrance import Crowd
 from healthsync_mqtt.gateway.server.http_server import HttpServer
 from healthsync_mqtt.identity.certificates.demand import Demand
+from healthsync_mqtt.model.working_process import ProcessKind, ProcessName
 from healthsync_mqtt.mqtt.links.port import Address
+from healthsync_mqtt.storage.opening import tell_of
 
 STATUS_S: Final = 1.0
+_SHOWN: Final = ("connections", "requests", "logins_refused", "in_flight")
+"""What an installation that shares its log sees of each gateway."""
 _COLLECT_AFTER: Final = (100_000, 20, 20)
 
 
@@ -46,7 +54,8 @@ async def serve(
     HealthSyncError when a part of it has failed: whoever keeps this process starts another one.
     """
     crowd = Crowd(settings.gateway)
-    async with House.open(settings, broker) as house:
+    figures: Mapping[str, int] = {}
+    async with House.open(settings, broker) as house, _seen(settings, house.name, lambda: figures):
         tls = None if house.tls is None else house.tls.context(Demand.off)
         server = HttpServer(house.application(), crowd, tls=tls, begun=begun, unread=unread)
 
@@ -64,9 +73,12 @@ async def serve(
             stop()
 
         async def status() -> None:
+            nonlocal figures
             while True:
                 await asyncio.sleep(STATUS_S)
-                told(_status(crowd, server, house))
+                said = _status(crowd, server, house)
+                figures = {name: said[name] for name in _SHOWN}
+                told(said)
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -87,6 +99,25 @@ async def serve(
             await asyncio.gather(*beside, return_exceptions=True)
         if house.failed.is_set():
             raise HealthSyncError("a part of the gateway has failed", hint="its log says which: gateway.part_ended")
+
+
+@asynccontextmanager
+async def _seen(settings: Settings, name: str, figures: Callable[[], Mapping[str, int]]) -> AsyncIterator[None]:
+    """Where bridges share a log, the installation sees this gateway for as long as the ``with`` lasts."""
+    process = ProcessName(
+        kind=ProcessKind.gateway,
+        name=name,
+        host=socket.gethostname(),
+        data=str(settings.data.absolute()),
+        release=__version__,
+        started_us=time.time_ns() // 1000,
+    )
+    presence = tell_of(settings.data, process, figures)
+    try:
+        yield
+    finally:
+        if presence is not None:
+            await asyncio.to_thread(presence.close)
 
 
 def _status(crowd: Crowd, server: HttpServer, house: House) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """The one place that knows which store a data directory has: everybody else gets a writer or a reader from here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.model.working_process import ProcessName, WorkingProcess
 from healthsync_mqtt.storage.address import server_of
 from healthsync_mqtt.storage.anchor import Acceptance, AnchorComparison
 from healthsync_mqtt.storage.codec import KeyCodec
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from healthsync_mqtt.keys.ring import KeyRing
     from healthsync_mqtt.storage.postgres.election import Ballot, PostgresElection
     from healthsync_mqtt.storage.postgres.log import PostgresEventLog
+    from healthsync_mqtt.storage.postgres.processes import PostgresPresence
     from healthsync_mqtt.storage.postgres.promise import ServerPromise
     from healthsync_mqtt.storage.postgres.server import PostgresServer
 
@@ -50,7 +52,9 @@ __all__ = [
     "seal_log",
     "server_promise",
     "stand_for_election",
+    "tell_of",
     "wal_bytes",
+    "working_processes",
 ]
 
 
@@ -120,15 +124,35 @@ def compare_with_anchor(data: Path) -> AnchorComparison:
 
 
 def stand_for_election(
-    data: Path, bridge: str, told: "Callable[[Ballot], None]", sinks: Callable[[], str]
+    data: Path,
+    process: ProcessName,
+    told: "Callable[[Ballot], None]",
+    sinks: Callable[[], str],
+    figures: Callable[[], Mapping[str, int]],
 ) -> "PostgresElection | None":
     """Where several bridges share the log of this data directory: stand for its election under this name.
 
     ``told`` is called from another thread, now and whenever something has changed. ``sinks`` is asked there for the
-    mark of the directory that this bridge's sinks are in, "" for none. None: the log is this bridge's own.
+    mark of the directory that this bridge's sinks are in, "" for none, and ``figures`` for what the installation is to
+    see of this bridge. None: the log is this bridge's own.
     """
     server = _shared(data)
-    return None if server is None else server.stand(bridge, told, sinks)
+    return None if server is None else server.stand(process, told, sinks, figures)
+
+
+def tell_of(data: Path, process: ProcessName, figures: Callable[[], Mapping[str, int]]) -> "PostgresPresence | None":
+    """Let an installation that shares its log see this process, which is no bridge, until it is closed.
+
+    ``figures`` is asked in another thread. None: nobody shares the log.
+    """
+    server = _shared(data)
+    return None if server is None else server.tell_of(process, figures)
+
+
+def working_processes(data: Path) -> tuple[WorkingProcess, ...] | None:
+    """All that work on a log that several share, and those that did lately. StoreError. None: nobody shares it."""
+    server = _shared(data)
+    return None if server is None else server.processes()
 
 
 def claimed_sinks(data: Path) -> str | None:

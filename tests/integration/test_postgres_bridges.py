@@ -98,6 +98,9 @@ async def shown(rig: Rig, leader: str) -> None:
         assert found["bridges"] == ", ".join(sorted(NAMES)), said
         assert found["leader"] == (f"{leader} (this one)" if name == leader else leader), said
         assert found["shared"].startswith("log epoch "), said
+    listed = dict(line.split("\t")[1::8] for line in said.splitlines() if line.startswith("bridge\t"))
+    assert {name for name, does in listed.items() if "feeds subscribers" in does} == {leader}, said
+    assert set(listed) == set(NAMES), said
 
 
 async def published(rig: Rig, name: str) -> None:

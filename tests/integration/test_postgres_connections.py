@@ -40,7 +40,7 @@ AT_HOME = Counter({READER: 1, REGISTRY: 4})
 """More, for what is there alone: the place itself, erasures, Home Assistant, and days, which read the log, too."""
 SINK = Counter({READER: 1, REGISTRY: 1})
 PROVISION = Counter({REGISTRY: 1})
-GATEWAY = Counter({REGISTRY: 3, READER: READERS})
+GATEWAY = Counter({REGISTRY: 3, READER: READERS, "healthsync-gateway": 1})
 """Its readers come as they are needed."""
 
 

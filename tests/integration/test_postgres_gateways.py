@@ -114,6 +114,22 @@ def test_neither_puts_the_other_off_the_broker(here: Installation) -> None:
     assert [each.log_path.read_text().count("gateway.broker_connected") for each in here.gateways] == [1, 1]
 
 
+def test_the_status_of_any_of_them_shows_the_installation(here: Installation) -> None:
+    assert taken(here.by("alice", 0), event("seen"))["stored"] == 1
+
+    def found() -> dict[tuple[str, str], dict[str, Any]]:
+        listed = run_cli(here.gateways[1].data, "status")[0]["processes"]
+        return {(each["kind"], each["name"]): each for each in listed if each["state"] == "running"}
+
+    names = {("bridge", name) for name in BRIDGES} | {("gateway", f"healthsync-gateway-{n}") for n in ("east", "west")}
+    wait_until(lambda: set(found()) == names, "each has said that it is there")
+    wait_until(lambda: sum(each["stored"] for (kind, _), each in found().items() if kind == "bridge") > 0)
+    wait_until(lambda: found()["gateway", "healthsync-gateway-east"]["requests"] > 0)
+    assert [name for (_, name), each in found().items() if "insights" in each["does"]] == ["main"]
+    over_http = here.by("admin", 0).get("/v1/status").json()["processes"]
+    assert {(each["kind"], each["name"]) for each in over_http} >= names
+
+
 def test_what_one_took_is_read_at_the_other_and_known_there(here: Installation) -> None:
     batch = {"batch": "b1", "events": [event("both-1"), event("both-2", 9000)]}
     first = taken(here.by("alice", 0), batch)

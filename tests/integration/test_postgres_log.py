@@ -446,7 +446,7 @@ def test_a_log_of_before_is_counted_by_and_by_and_not_read_before_it_is_migrated
             log.stage([item(f"e{number}"), item("often", version=number)], [], NOW_US)
             log.commit()
     server.execute(
-        f"DROP TABLE {schema}.counted, {schema}.sketch, {schema}.unsketched;"
+        f"DROP TABLE {schema}.counted, {schema}.process, {schema}.sketch, {schema}.unsketched;"
         f"ALTER TABLE {schema}.head DROP COLUMN counted; DROP INDEX {schema}.log_version;"
         f"UPDATE {schema}.schema_version SET version = 2"
     )

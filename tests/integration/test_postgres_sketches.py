@@ -259,7 +259,7 @@ def test_the_schema_of_before_gets_its_tables_and_what_is_to_be_looked_through(
     schema = place.schema
     for head, blocks in ((16_383, []), (16_384, [0]), (50_000, [0, 1, 2])):
         server.execute(
-            f"DROP TABLE {schema}.sketch, {schema}.unsketched; UPDATE {schema}.head SET seq = {head};"
+            f"DROP TABLE {schema}.sketch, {schema}.unsketched, {schema}.process; UPDATE {schema}.head SET seq = {head};"
             f"UPDATE {schema}.schema_version SET version = 3"
         )
         PostgresEventLog.open(place).close()

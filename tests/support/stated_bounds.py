@@ -123,6 +123,7 @@ STATED: Final[dict[str, str]] = {
     "http.rows": "healthsync_mqtt.gateway.routes.events.series:_MOST_ROWS",
     "http.rows.first_api": "healthsync_mqtt.gateway.routes.events.history:_OLD_MOST",
     "http.streams": "healthsync_mqtt.gateway.routes.events.stream:MOST",
+    "processes": "healthsync_mqtt.model.working_process:MOST_PROCESSES",
     "http.streams.of_login": "healthsync_mqtt.gateway.routes.events.stream:MOST_OF_ONE",
 }
 """By the name that the page has."""

@@ -18,13 +18,11 @@ from psycopg import sql
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
 from healthsync_mqtt.storage.postgres.connection import connect_watcher, fetch, told_on
+from healthsync_mqtt.storage.postgres.processes import LEAD_LOCK, ProcessRow
 from healthsync_mqtt.storage.postgres.sinks_claim import SHIP_LOCK, claimed, leave_shipping, take_shipping
 from healthsync_mqtt.storage.postgres.statements import statements
 
 _SQL = statements("election")
-
-LEAD_LOCK: Final = 0x4853454D
-"""Of a session: the one that leads."""
 
 _PREFIX: Final = "healthsync-bridge "
 _LONGEST: Final = 63
@@ -62,13 +60,20 @@ class PostgresElection:
     """One bridge's part in it, in a thread of its own. ``told`` is called from there whenever something has changed.
 
     ``sinks`` is asked there, too, for the mark of the directory that this bridge's sinks are in; "": it has none.
+    ``row`` is what the installation sees of this bridge, on the same connection.
     """
 
     def __init__(
-        self, place: ServerPlace, bridge: str, told: Callable[[Ballot], None], sinks: Callable[[], str] = lambda: ""
+        self,
+        place: ServerPlace,
+        bridge: str,
+        told: Callable[[Ballot], None],
+        sinks: Callable[[], str] = lambda: "",
+        row: ProcessRow | None = None,
     ) -> None:
         self._place = place
         self._sinks = sinks
+        self._row = row
         self._bridge, self._name = bridge, session_name(bridge)
         self._told = told
         self._ending = threading.Event()
@@ -97,6 +102,8 @@ class PostgresElection:
         channel = told_on(self._place)
         connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         leads = ships = False
+        if self._row is not None:
+            self._row.begin(connection)
         while not self._ending.is_set():
             leads = leads or fetch(connection, _SQL["lead"], (LEAD_LOCK, self._place.schema))[0][0]
             mark = self._sinks()
@@ -105,8 +112,12 @@ class PostgresElection:
             self._tell(self._ballot(connection, leads=leads, ships=ships, may_ship=may_ship))
             if shipped and not ships:
                 leave_shipping(connection, self._place)
+            if self._row is not None:
+                self._row.write(connection)
             for _ in connection.notifies(timeout=_LOOK_S, stop_after=1):
                 pass
+        if self._row is not None:
+            self._row.end(connection)
 
     def _ballot(self, connection: Connection, *, leads: bool, ships: bool, may_ship: bool) -> Ballot:
         asked = {"lead": LEAD_LOCK, "ship": SHIP_LOCK, "schema": self._place.schema, "prefix": _PREFIX}

@@ -1,11 +1,13 @@
 """The log of a data directory whose settings name a server."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from healthsync_mqtt.config.sections import StorageSettings
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
+from healthsync_mqtt.model.working_process import ProcessName, WorkingProcess
 from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon
 from healthsync_mqtt.postgres.schema import schema_version
 from healthsync_mqtt.storage.anchor import Acceptance, AnchorComparison, AnchorFile
@@ -25,6 +27,7 @@ from healthsync_mqtt.storage.postgres.election import Ballot, PostgresElection
 from healthsync_mqtt.storage.postgres.faults import AloneError, ServerUnsafeError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.move import PostgresMovingLog
+from healthsync_mqtt.storage.postgres.processes import PostgresPresence, ProcessRow, processes
 from healthsync_mqtt.storage.postgres.promise import OldTransaction, ServerPromise, Standby
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.storage.postgres.sealing import sealed_as
@@ -34,6 +37,9 @@ from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.storage.sealing import Sealed
 
 _SQL = statements("writer")
+
+_PROCESSES_SINCE: Final = 5
+"""The schema that has a table of them."""
 
 
 class PostgresServer:
@@ -113,9 +119,25 @@ class PostgresServer:
                 return Sealed()
             return sealed_as({name: bytes(value) for name, value in fetch(connection, _SQL["meta"])})
 
-    def stand(self, bridge: str, told: Callable[[Ballot], None], sinks: Callable[[], str]) -> PostgresElection:
-        """Stand for election among the bridges that share the log; both are called from another thread."""
-        return PostgresElection(self._place, bridge, told, sinks)
+    def stand(
+        self,
+        process: ProcessName,
+        told: Callable[[Ballot], None],
+        sinks: Callable[[], str],
+        figures: Callable[[], Mapping[str, int]],
+    ) -> PostgresElection:
+        """Stand for election among the bridges that share the log; all three are called from another thread."""
+        return PostgresElection(self._place, process.name, told, sinks, ProcessRow(process, figures))
+
+    def tell_of(self, process: ProcessName, figures: Callable[[], Mapping[str, int]]) -> PostgresPresence:
+        """Let the installation see a process that stands for no election; ``figures`` is asked in another thread."""
+        return PostgresPresence(self._place, process, figures)
+
+    def processes(self) -> tuple[WorkingProcess, ...]:
+        """All that work on the log; none before a service of this release has opened it. StoreError."""
+        with self._looking() as connection:
+            version = schema_version(connection, self._place)
+            return processes(connection, self._place) if version >= _PROCESSES_SINCE else ()
 
     def claimed_sinks(self) -> str:
         """The mark of the directory of sinks that belongs to the log; "" while none does. StoreError."""

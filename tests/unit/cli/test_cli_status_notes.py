@@ -2,7 +2,7 @@
 
 import time
 
-from healthsync_mqtt.cli.status import _installation, _noteworthy
+from healthsync_mqtt.cli.status import _HEADINGS, _installation, _line, _noteworthy
 
 DAY_S = 86_400
 
@@ -80,3 +80,20 @@ def test_bridges_that_share_a_log_are_named_with_the_one_that_leads() -> None:
     assert dict(_installation(shown))["sinks run at"] == "third; their directory is not here"
     shown["installation"] = found | {"ships": False, "shipper": "", "may_ship": True}
     assert dict(_installation(shown))["sinks run at"].startswith("nobody now")
+
+
+def test_each_process_of_an_installation_is_a_line() -> None:
+    bridge = {
+        "kind": "bridge", "name": "main", "host": "one", "release": "1.2", "state": "running", "age_s": 2.3,
+        "started_at": "2026-11-28T10:00:00Z", "does": ["publish", "sinks", "insights"], "connections": 1, "stored": 7,
+        "rejected": 2,
+    }  # fmt: skip
+    line = dict(zip(_HEADINGS, _line(bridge), strict=True))
+    assert (line["state"], line["stored"], line["refused"]) == ("seen 2 s ago", 7, 2)
+    assert line["does"] == "feeds subscribers, runs sinks, days and insights"
+    gateway = {
+        "kind": "gateway", "name": "healthsync-gateway", "host": "two", "release": "1.2", "state": "gone",
+        "age_s": 1234.0, "started_at": "2026-11-28T10:00:00Z", "does": [], "connections": 3, "logins_refused": 4,
+    }  # fmt: skip
+    line = dict(zip(_HEADINGS, _line(gateway), strict=True))
+    assert (line["state"], line["stored"], line["refused"], line["does"]) == ("gone, seen 21 min ago", None, 4, "")
