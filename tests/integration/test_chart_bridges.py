@@ -17,8 +17,8 @@ from tests.support.chart.draw import ROOT, drawn
 from tests.support.chart.pods import of_kind, pods
 from tests.support.chart.running_pod import RunningPod
 from tests.support.patience import PATIENCE_S, wait_until
+from tests.support.ports import free_port
 from tests.support.postgres import PASSWORD, Postgres, installed
-from tests.support.servers import free_port
 from tests.support.service import HEALTHSYNC
 
 pytestmark = [

@@ -17,8 +17,8 @@ from tests.support.chart.pods import of_kind, pods, read, step
 from tests.support.chart.running_pod import RunningPod
 from tests.support.chart.values import GATEWAYS, SHARED
 from tests.support.patience import wait_until
+from tests.support.ports import free_port
 from tests.support.postgres import Postgres, installed
-from tests.support.servers import free_port
 from tests.support.web import HttpAnswer, Web
 
 pytestmark = pytest.mark.real_server

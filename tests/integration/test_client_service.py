@@ -9,6 +9,7 @@ import pytest
 from healthsync_mqtt.client import Backoff, Credentials, DeviceClient, Duplicate, Rejected, SqliteOutbox, Stored
 from healthsync_mqtt.errors import DeniedError, UnavailableError
 from tests.support.patience import PATIENCE_S
+from tests.support.ports import free_port
 from tests.support.service import Service
 
 
@@ -72,7 +73,7 @@ async def test_unknown_ca_is_refused_before_the_token_is_sent(service: Service) 
 
 async def test_nothing_is_lost_when_the_service_is_killed_and_comes_back(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    first = Service(data).start()
+    first = Service(data, "--mqtts-port", str(free_port())).start()
     try:
         credentials = login(first, "finn", "watch")
         host, port = first.mqtts

@@ -27,7 +27,7 @@ from tests.integration.test_deploy_image import COMPOSE, account, as_account, im
 from tests.integration.test_package import run
 from tests.support import child, postgres, rabbitmq
 from tests.support.patience import PATIENCE_S, wait_until
-from tests.support.servers import free_port
+from tests.support.ports import free_port
 from tests.support.web import Web
 
 __all__ = ["image"]

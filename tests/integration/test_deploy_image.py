@@ -21,7 +21,7 @@ import yaml
 
 from tests.integration.test_package import environment, run
 from tests.support.accounts import interpreter, taken_on
-from tests.support.servers import free_port
+from tests.support.ports import free_port
 from tests.support.service import HEALTHSYNC, Service
 from tests.support.wheelhouse import locked_wheels
 

@@ -22,7 +22,8 @@ from tests.integration.test_package import run
 from tests.support.accounts import interpreter, make_account, new_name, removed_after
 from tests.support.pages import ROOT, Command, Swap, Typist, Walk, blocks
 from tests.support.patience import PATIENCE_S, wait_until
-from tests.support.servers import Influxd, free_port
+from tests.support.ports import free_port
+from tests.support.servers import Influxd
 from tests.support.wheelhouse import locked_wheels
 
 pytestmark = pytest.mark.real_server

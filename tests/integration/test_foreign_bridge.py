@@ -13,9 +13,10 @@ import pytest
 
 from tests.integration.test_foreign_clients import TOPIC, Setup, event, fresh_id, setup
 from tests.support import child
-from tests.support.mosquitto import free_port, wait_listening
+from tests.support.mosquitto import wait_listening
 from tests.support.pages import ROOT
 from tests.support.patience import PATIENCE_S, wait_until
+from tests.support.ports import free_port
 
 __all__ = ["setup"]
 pytestmark = pytest.mark.real_server

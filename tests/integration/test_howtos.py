@@ -22,9 +22,9 @@ from healthsync_mqtt.formats.catalogue import FORMATS
 from tests.support import child, zygote
 from tests.support.archives import own_lines
 from tests.support.checkout import make_checkout
-from tests.support.mosquitto import free_port
 from tests.support.pages import FOLLOWED, ROOT, TYPED, Block, Swap, Typist, Walk, blocks, pages
 from tests.support.patience import PATIENCE_S, wait_until
+from tests.support.ports import free_port
 from tests.support.public_authority import PublicAuthority
 from tests.support.rabbitmq import SERVER, installed
 from tests.support.service import Service, run_cli

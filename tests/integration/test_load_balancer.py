@@ -18,10 +18,11 @@ from healthsync_mqtt.gateway.login import beginnings
 from tests.support import child
 from tests.support.gateway import filled, gateway_here
 from tests.support.inprocess import Bystander, House
-from tests.support.mosquitto import free_port, wait_listening
+from tests.support.mosquitto import wait_listening
 from tests.support.pages import Typist, Walk, blocks
 from tests.support.patience import PATIENCE_S
 from tests.support.peer import Peer, event
+from tests.support.ports import free_port
 from tests.support.service import Service
 
 PAGE = "docs/howto/load-balancer.md"

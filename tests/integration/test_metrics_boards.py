@@ -16,7 +16,8 @@ import yaml
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.metrics import METRICS, MetricKind, exposition
 from tests.support.patience import PATIENCE_S, wait_until
-from tests.support.servers import VictoriaMetrics, free_port
+from tests.support.ports import free_port
+from tests.support.servers import VictoriaMetrics
 from tests.support.service import Service, run_cli
 from tests.support.web import Web
 

@@ -12,7 +12,7 @@ import pytest
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import PATIENCE_S, until
-from tests.support.servers import free_port
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.real_server
 

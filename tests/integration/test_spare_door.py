@@ -14,9 +14,10 @@ from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.client.backoff import Backoff
 from tests.integration.test_load_balancer import BALANCER, PAGE, haproxy
 from tests.support import child
-from tests.support.mosquitto import free_port, wait_listening
+from tests.support.mosquitto import wait_listening
 from tests.support.pages import blocks
 from tests.support.patience import PATIENCE_S
+from tests.support.ports import free_port
 from tests.support.postgres import NEEDED, Postgres
 from tests.support.service import NotReadyError, Service
 

@@ -13,7 +13,8 @@ import pytest
 from healthsync_mqtt.broker.external.identities import own_principals
 from tests.support import child
 from tests.support.fetched import BUILDS, LONG_BUILD, cargo_crate, go_module, kept
-from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.mosquitto import Mosquitto
+from tests.support.ports import free_port
 
 FOLDER = Path(__file__).parent / "open_brokers"
 

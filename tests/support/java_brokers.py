@@ -20,7 +20,8 @@ from healthsync_mqtt.broker.external.hook_server import SECRET_CREDENTIAL
 from healthsync_mqtt.broker.external.identities import own_principals
 from healthsync_mqtt.mqtt.links.port import Address
 from tests.support import child
-from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.mosquitto import Mosquitto
+from tests.support.ports import free_port
 
 FOLDER = Path(__file__).parent / "java"
 #: A virtual machine that lives for seconds: what it compiles well takes more of the processor than it gives back.

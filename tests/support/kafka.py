@@ -12,8 +12,9 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from tests.support import child
 from tests.support.java_brokers import JAVA, class_path
-from tests.support.mosquitto import free_port, wait_listening
+from tests.support.mosquitto import wait_listening
 from tests.support.patience import wait_until
+from tests.support.ports import free_port
 
 _SETTINGS = """
 process.roles=broker,controller

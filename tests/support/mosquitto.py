@@ -24,13 +24,7 @@ from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
 from tests.support import child
 from tests.support.patience import PATIENCE_S
-
-
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.support.ports import free_port
 
 
 def wait_listening(port: int, process: "subprocess.Popen[bytes]", within: float = PATIENCE_S) -> None:

@@ -21,8 +21,9 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.identity.login.tokens import MAX_LIFETIME_S
 from healthsync_mqtt.mqtt.links.port import ClientLogin
 from tests.support import child
-from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.mosquitto import Mosquitto
 from tests.support.patience import PATIENCE_S
+from tests.support.ports import free_port
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 HEALTHSYNC = [sys.executable, "-c", "import sys; from healthsync_mqtt.cli.main import main; sys.exit(main())"]

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -15,11 +14,7 @@ import pytest
 
 from tests.support import child
 from tests.support.patience import PATIENCE_S
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+from tests.support.ports import free_port
 
 
 class RealServer:

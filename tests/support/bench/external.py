@@ -18,7 +18,8 @@ from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, progress
 from tests.support.external_bridge import BridgeProcess
 from tests.support.generator import flood, open_flows
-from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.mosquitto import Mosquitto
+from tests.support.ports import free_port
 
 CONNECTIONS = 10
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -21,9 +21,10 @@ from tests.support import child
 from tests.support.bench.load import finish, generate, start, stored_events
 from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, progress
-from tests.support.bench.stock import free_port, wait_for
+from tests.support.bench.stock import wait_for
 from tests.support.identities import logins
 from tests.support.patience import wait_until
+from tests.support.ports import free_port
 from tests.support.service import Service
 from tests.support.wire import Login
 

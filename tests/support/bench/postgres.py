@@ -22,7 +22,8 @@ from tests.support.bench.setting import Setting, floods, progress
 from tests.support.external_bridge import BridgeProcess
 from tests.support.generator import flood, open_flows
 from tests.support.identities import logins
-from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.mosquitto import Mosquitto
+from tests.support.ports import free_port
 from tests.support.postgres import Postgres
 from tests.support.service import Service
 

@@ -13,19 +13,12 @@ import amqtt.scripts
 import yaml
 
 from tests.support import child
-
-
-def free_port() -> int:
-    """A port that is free now; amqtt cannot say which one it was given."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+from tests.support.ports import free_port
 
 
 @contextlib.contextmanager
 def stock_amqtt() -> Iterator[tuple[str, int]]:
-    """The address of a running amqtt."""
+    """The address of a running amqtt, which cannot say which one it was given."""
     address = ("127.0.0.1", free_port())
     settings = yaml.safe_load((Path(amqtt.scripts.__file__).parent / "default_broker.yaml").read_text())
     settings["listeners"]["default"]["bind"] = f"{address[0]}:{address[1]}"

@@ -15,7 +15,7 @@ from typing import Any, Final
 from tests.support import child
 from tests.support.chart.pods import PATH, environment
 from tests.support.patience import PATIENCE_S, wait_until
-from tests.support.servers import free_port
+from tests.support.ports import free_port
 from tests.support.service import HEALTHSYNC
 
 _METRICS: Final = "9464"
