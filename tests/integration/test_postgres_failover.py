@@ -92,7 +92,7 @@ def test_a_synchronous_standby_has_all_that_was_acknowledged(servers: Callable[[
             writer, goal = Writer(log, written), written + rng.randrange(3, 90)
             wait_until(lambda to=writer, most=goal: to.acknowledged >= most, "groups are acknowledged")
             primary.kill()
-            standby.execute("SELECT pg_promote()")
+            standby.promote()
             standby.execute("ALTER SYSTEM SET synchronous_standby_names = ''")
             standby.execute("SELECT pg_reload_conf()")
             taken_over = writer.acknowledged
@@ -151,7 +151,7 @@ def test_what_an_asynchronous_standby_lost_is_noticed(servers: Callable[[], Post
         log.commit()
         log.anchor()
         primary.kill()
-        standby.execute("SELECT pg_promote()")
+        standby.promote()
         with pytest.raises(OtherLogError, match="has lost rows"):
             log.stage([item("d")], [], NOW_US)
         before = log.epoch
@@ -193,7 +193,7 @@ def test_what_was_lost_of_a_bridge_that_is_gone_is_noticed_by_the_others(
         with pytest.raises(StoreError) as told:
             reader.head()
         assert told.value.retryable, "the row may be on its way"
-        standby.execute("SELECT pg_promote()")
+        standby.promote()
         with pytest.raises(OtherLogError, match="has lost rows"):
             log.stage([item("next")], [], NOW_US)
         wait_until(lambda: isinstance(failed(reader), OtherLogError), "the reader is told so, too")
@@ -220,7 +220,7 @@ def test_a_writer_waits_for_a_standby_that_takes_no_writes_yet(servers: Callable
         assert early.value.retryable
         with pytest.raises(ServerGoneError):
             log.stage([item("b")], [], NOW_US)
-        standby.execute("SELECT pg_promote()")
+        standby.promote()
         with pytest.raises(OtherLogError, match="has lost rows"):
             log.keep_lock()
 
@@ -283,7 +283,7 @@ def test_an_old_primary_that_comes_back_is_refused_by_who_knows_more_and_by_nobo
         reached = old.execute("SELECT pg_current_wal_lsn()")[0][0]
         wait_until(lambda: new.execute(f"SELECT pg_last_wal_replay_lsn() >= '{reached}'") == [(True,)], "it has it")
         old.kill()
-        new.execute("SELECT pg_promote()")
+        new.promote()
         wait_until(lambda: refused(log, "b") is None, "it goes on at the new one")
         log.anchor()
         old.start()  # it takes writes, too, and is the first one that is named

@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -21,7 +20,7 @@ from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.postgres.connection import ServerPlace
 from tests.support import child
 from tests.support.patience import PATIENCE_S, wait_until
-from tests.support.servers import free_port
+from tests.support.ports import free_port
 
 PASSWORD = "a-secret-of-the-tests"
 _FOLDERS = [
@@ -151,14 +150,25 @@ class Postgres:
         if self.process is None or self.process.poll() is not None:
             child.end(self.process)
             return
-        self.process.send_signal(signal.SIGSTOP)  # it makes no more of them
-        others = psutil.Process(self.process.pid).children()  # each is a group of its own
+        postmaster = psutil.Process(self.process.pid)
+        postmaster.suspend()
+        wait_until(lambda: postmaster.status() == psutil.STATUS_STOPPED, "it makes no more of them")
+        others = postmaster.children()  # each is a group of its own
         self.process.kill()
         for each in others:
             with suppress(psutil.NoSuchProcess):
                 each.kill()
         child.end(self.process)
         wait_until(lambda: all(map(_gone, others)), "no process of the server has its memory any more")
+
+    def promote(self) -> None:
+        """Let a standby be the primary; it is one when this returns.
+
+        Asked to wait for that itself, the statement has a snapshot all the while, and where the standby still has to
+        remove what that snapshot might see, each waits for the other: half a minute, and the statement is cancelled.
+        """
+        self.execute("SELECT pg_promote(wait => false)")
+        wait_until(lambda: self.execute("SELECT pg_is_in_recovery()") == [(False,)], "it is the primary")
 
     def cut(self) -> None:
         """As a failing network does: every connection but this one is ended, and that is over when this returns."""
