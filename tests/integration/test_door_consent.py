@@ -11,7 +11,6 @@ from tests.support.inprocess import Bystander, House
 from tests.support.looks import registry_looked
 from tests.support.peer import Identity, Peer, event
 
-WITHIN_S = 1.0
 CANARY = 61.625
 UNSEALED = pytest.mark.parametrize("changes", [{"storage.encryption": "none"}])
 """Of what is sealed nobody finds a byte, whatever is kept."""
