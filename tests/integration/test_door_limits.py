@@ -49,20 +49,20 @@ def raw_publish(topic: bytes, payload: bytes = b"{}") -> bytes:
 # -- T21: silence
 
 
-@settings(connect_timeout_s=0.1)
 async def test_silence_is_cut_off(house: House, bob: Bystander) -> None:
     silent = [await house.knock(), await house.knock(tls=True)]
     slow = await house.knock()
     slow.writer.write(encode(Connect("alice-watch"))[:5])
+    await house.hurry(3, 0.1)
     for peer in (*silent, slow):
         assert await peer.closed() == []
     await house.still_serves(bob)
 
 
-@settings(connect_timeout_s=0.15)
 async def test_a_connect_that_drips_is_cut_off(house: House, bob: Bystander) -> None:
     alice = house.device("alice")
     peer = await house.knock()
+    await house.hurry(1, 0.15)
     data = encode(Connect(alice.client_id, True, 60, alice.client_id, alice.token.encode()))
     with pytest.raises(ConnectionError):  # noqa: PT012  # either the writing or the reading notices
         for byte in data:

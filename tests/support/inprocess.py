@@ -17,6 +17,7 @@ from bridge import ground
 from bridge.embedded import DoorServing, EmbeddedEdge
 from bridge.jobs.revocations import taking_away
 from bridge.service import Ready, Service
+from healthsync_mqtt.broker.embedded.connection import Connection
 from healthsync_mqtt.broker.embedded.deadlines import Deadline
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.identity.audit.log import AuditLog
@@ -138,6 +139,24 @@ class House:
                 connection._over(Deadline.TOKEN)
             elif timer is not None:
                 connection._deadlines.renewed(timer.when() - by)
+
+    async def hurry(self, strangers: int, seconds: float) -> None:
+        """So many are there who have not said who they are: they have so long to do it, and not as long as is set.
+
+        Were that set, everybody of the test had no longer: on a busy machine too short to come in.
+        """
+
+        def there() -> list[Connection]:
+            return [each for each in self.door._connections if each.login is None]
+
+        await self.until(lambda: len(there()) == strangers, "they are there")
+        loop = asyncio.get_running_loop()
+        for connection in there():
+            timer = connection._deadlines._silence
+            assert timer is not None
+            assert timer.when() <= loop.time() + self.settings.limits.connect_timeout_s
+            timer.cancel()
+            connection._deadlines._silence = loop.call_later(seconds, connection._over, Deadline.CONNECT)
 
     def run_on(self, seconds: float) -> None:
         """So much time passes for sessions, messages and wills, at the next look at them; timers are as they were."""
