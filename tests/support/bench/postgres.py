@@ -17,6 +17,7 @@ import psutil
 from healthsync_mqtt.storage.opening import open_log, open_reader
 from healthsync_mqtt.testing.log_items import NOW_US, item
 from tests.support.bench.external import CONNECTIONS
+from tests.support.bench.load import generate
 from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, floods, progress
 from tests.support.external_bridge import BridgeProcess
@@ -26,11 +27,14 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.ports import free_port
 from tests.support.postgres import Postgres
 from tests.support.service import Service
+from tests.support.wire import Login
 
 SIZES: tuple[tuple[int, int, int], ...] = ((1, 500, 40_000), (50, 20, 60_000))
 """Events a message, messages on the way on each connection, and the rate that is wanted on a server."""
 BRIDGES = (1, 2, 4)
 GUESS = 20_000
+PACE = 1_000
+"""Single events a second, far from what a log takes."""
 WITHIN_S = 120
 _GROUP, _PAGE = 1_000, 500
 
@@ -41,7 +45,10 @@ def server() -> Postgres:
 
 
 def stores(setting: Setting) -> list[Result]:
-    """One service, its own broker: PUBACKs after the commit, in SQLite and on the server, one after the other."""
+    """One service, its own broker: PUBACKs after the commit, in SQLite and on the server, one after the other.
+
+    As much as it takes, and then 1,000 single events a second, which tells what one commit costs a device.
+    """
     results = []
     with server() as postgres:
         for size, window, wanted in SIZES:
@@ -53,8 +60,31 @@ def stores(setting: Setting) -> list[Result]:
                 progress(f"  {store}, messages of {size}")
                 with Service(data) as service:
                     measured = floods(setting, service, who, "s", events_per_message=size, window=window)
+                    paced = _paced(setting, service, who) if size == 1 else []
                 results.append(_store_result(store, size, wanted, measured))
+                results += [_latency_result(store, name, paced) for name in ("p50", "p99") if paced]
     return results
+
+
+def _paced(setting: Setting, service: Service, who: Sequence[Login]) -> list[dict[str, Any]]:
+    generate(service.mqtt, who, mode="paced", run="warm", rate=PACE, messages=PACE)
+    return [
+        generate(service.mqtt, who, mode="paced", run=f"p{turn}", rate=PACE, messages=int(PACE * setting.seconds))
+        for turn in range(setting.repeats)
+    ]
+
+
+def _latency_result(store: str, name: str, paced: Sequence[dict[str, Any]]) -> Result:
+    values = [found[f"{name}_ms"] for found in paced]
+    return Result(
+        row="stores",
+        work=f"PUBACK {name}, {PACE:,} events/s, log on {store}",
+        unit="ms",
+        values=values,
+        target="",
+        met=None,
+        detail={"paced": paced},
+    )
 
 
 def _store_result(store: str, size: int, wanted: int, measured: list[dict[str, Any]]) -> Result:
