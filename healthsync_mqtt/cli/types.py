@@ -77,6 +77,9 @@ def show_type(
 @app.command("schema")
 def schema(
     name: Name,
+    canonical: Annotated[
+        bool, typer.Option("--canonical", help="Of the canonical event, which subscribers and sinks are given.")
+    ] = False,
     data: FreshData = DATA,  # noqa: ARG001  # --data is taken everywhere
     json: Json = False,  # noqa: ARG001  # it is JSON always
 ) -> None:
@@ -84,9 +87,10 @@ def schema(
 
     Example: healthsync type schema heart_rate
     """
-    from healthsync_mqtt.model.event_schema import event_schema
+    from healthsync_mqtt.model.event_schema import canonical_schema, event_schema
 
-    output.emit(event_schema(CATALOGUE[type_name(name)]))
+    of = CATALOGUE[type_name(name)]
+    output.emit(canonical_schema(of) if canonical else event_schema(of))
 
 
 def detailed(of: EventType) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""JSON Schemas of what devices send and are told: events (of one type, of any), batches, receipts."""
+"""JSON Schemas: of what devices send (events, batches), of what they are told (receipts), and of canonical events."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -18,6 +18,7 @@ _MOST: Final = 2**53
 _TEXT: Final[Schema] = {"type": "string", "maxLength": DEFAULT.max_string}
 _WORD: Final[Schema] = {"type": ["string", "null"], "maxLength": DEFAULT.max_string}
 _SCALAR: Final[Schema] = {"type": ["string", "number", "boolean", "null"], "maxLength": DEFAULT.max_string}
+_NAME: Final[Schema] = {"type": "string", "minLength": 1}
 _EVENT: Final[Schema] = {"$ref": "event.json"}
 _DELETED: Final[Schema] = {"required": ["op"], "properties": {"op": {"const": "delete"}}}
 
@@ -46,6 +47,48 @@ def event_schema(of: EventType) -> Schema:
     return _titled(f"types/{of.name}.json", f"An event of the type {of.name}", schema | _unless_deleted(given)) | {
         "examples": [example_event(of)]
     }
+
+
+def canonical_schema(of: EventType) -> Schema:
+    """A canonical event of one type: what ``record.canonical_json`` makes of a row. Later versions may add fields."""
+    deleted: Schema = {"properties": {"value": {"const": None}}}
+    upserted: Schema = {"properties": {"value": value_schema(of), "start_time": MOMENT}}
+    if of.max_span_us is not None:
+        upserted["properties"]["end_time"] = MOMENT
+    no_time = {"anyOf": [MOMENT, {"type": "null"}]}
+    place: Schema = {"type": "integer", "minimum": 1}
+    schema: Schema = {
+        "type": "object",
+        "required": [
+            "seq", "id", "user_id", "device_id", "type", "start_time", "end_time", "value", "version", "op",
+            "received_at",
+        ],
+        "properties": {
+            "seq": place | {"description": "place among the user's own events"},
+            "id": {"type": "string", "minLength": 1, "maxLength": 128},
+            "user_id": _NAME,
+            "device_id": {"anyOf": [_NAME, {"type": "null"}]},
+            "type": {"const": of.name},
+            "start_time": no_time,
+            "end_time": no_time,
+            "value": {},
+            "device": {"type": "object"},
+            "utc_offset": {"type": "integer", "minimum": -64_800, "maximum": 64_800},
+            "source": {"type": "object"},
+            "version": {"type": "integer", "minimum": 0, "maximum": _MOST},
+            "op": {"enum": ["upsert", "delete"]},
+            "received_at": MOMENT,
+        },
+        "if": _DELETED,
+        "then": deleted,
+        "else": upserted,
+    }  # fmt: skip
+    return _titled(canonical_name(of.name), f"A canonical event of the type {of.name}", schema)
+
+
+def canonical_name(type_name: str) -> str:
+    """What the id of the schema of a type's canonical events ends with, after ``BASE``."""
+    return f"canonical/{type_name}.json"
 
 
 def any_event_schema() -> Schema:
@@ -86,7 +129,8 @@ def receipt_schema() -> Schema:
 def schemas() -> dict[str, Schema]:
     """Every schema by the name of its file."""
     found = {"event.json": any_event_schema(), "batch.json": batch_schema(), "receipt.json": receipt_schema()}
-    return found | {f"types/{of.name}.json": event_schema(of) for of in CATALOGUE.values()}
+    found |= {f"types/{of.name}.json": event_schema(of) for of in CATALOGUE.values()}
+    return found | {canonical_name(of.name): canonical_schema(of) for of in CATALOGUE.values()}
 
 
 def words(of: EventType) -> dict[str, list[str]]:

@@ -156,7 +156,7 @@ def test_a_message_is_the_canonical_event_under_its_user(target: Target) -> None
     assert json.loads(event.value()) == canonical_dict(first)
     assert dict(event.headers()) == {
         "epoch": b"e1", "seq": b"1", "id": "a/ä".encode(), "type": b"heart_rate", "version": b"0", "op": b"upsert",
-        "schema": b"https://healthsync.invalid/schemas/types/heart_rate.json",
+        "schema": b"https://healthsync.invalid/schemas/canonical/heart_rate.json",
     }  # fmt: skip
     assert (deleted.value(), dict(deleted.headers())["op"]) == (None, b"delete")
     assert [each.key() for each in target.server.messages(target.latest)] == ["alice/a/ä".encode()] * 2

@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from healthsync_mqtt.model.event_schema import BASE
+from healthsync_mqtt.model.event_schema import BASE, canonical_name
 from healthsync_mqtt.model.record import OP_WORDS, Record, canonical_json
 
 _OVERHEAD_BYTES: Final = 100
@@ -28,7 +28,7 @@ def event_message(record: Record, epoch: str) -> TopicMessage:
     """The canonical event under its user: one partition has all of a user's events, in the order of the log.
 
     Headers: ``epoch`` and ``seq`` are the row's place in this log (what was sent once has the same), ``id``, ``type``,
-    ``version`` and ``op`` the event's own, ``schema`` the id of the JSON Schema of its type. A deletion has no value;
+    ``version`` and ``op`` the event's own, ``schema`` the id of the JSON Schema of its value. A deletion has no value;
     its headers say what it deletes.
     """
     headers = (
@@ -38,7 +38,7 @@ def event_message(record: Record, epoch: str) -> TopicMessage:
         ("type", record.type.encode()),
         ("version", b"%d" % record.version),
         ("op", OP_WORDS[record.op].encode()),
-        ("schema", f"{BASE}types/{record.type}.json".encode()),
+        ("schema", (BASE + canonical_name(record.type)).encode()),
     )
     return TopicMessage(record.seq, record.user.encode(), None if record.op else canonical_json(record), headers)
 

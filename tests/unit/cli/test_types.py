@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from healthsync_mqtt.cli.main import app
 from healthsync_mqtt.model.catalogue import CATALOGUE, EventType
-from healthsync_mqtt.model.event_schema import event_schema, example_event
+from healthsync_mqtt.model.event_schema import canonical_schema, event_schema, example_event
 
 every_type = pytest.mark.parametrize("of", CATALOGUE.values(), ids=lambda of: of.name)
 
@@ -69,6 +69,13 @@ def test_the_schema_of_a_type_is_that_of_the_whole_event(of: EventType) -> None:
     assert whole.is_valid(example_event(of))
     assert not whole.is_valid(example_event(of) | {"type": "no_such_type"})
     assert not whole.is_valid({key: said for key, said in example_event(of).items() if key != "start_time"})
+
+
+@every_type
+def test_the_schema_of_a_canonical_event_is_another_one(of: EventType) -> None:
+    schema = json.loads(asked("schema", of.name, "--canonical"))
+    assert schema == canonical_schema(of)
+    assert not Draft202012Validator(schema).is_valid(example_event(of)), "as a device sends it"
 
 
 def test_an_alias_is_as_good_as_the_name() -> None:

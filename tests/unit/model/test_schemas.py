@@ -26,9 +26,12 @@ from healthsync_mqtt.model.event_schema import (
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.model.receipt import encode_receipt, rejected_entry
+from healthsync_mqtt.model.record import canonical_json
+from healthsync_mqtt.sinks.kafka.message import event_message
 from scripts.support.schema_files import DIRECTORY, files
 from tests.support.narrowed import narrowed
 from tests.support.type_values import event_of, values
+from tests.unit.exports.examples import SERIES, of_every_type, records
 
 NOW_US = 1_795_420_800_000_000
 ORIGIN = Origin("alice", "watch", None, "users/alice/devices/watch/events")
@@ -78,6 +81,15 @@ def test_a_receipt_is_what_the_bridge_writes() -> None:
         text = encode_receipt("epoch", 7, batch, count, count, [rejected_entry(refused)], ["retain"])
         validator.validate(json.loads(text))
     assert not validator.is_valid({"epoch": "e"})
+
+
+def test_what_a_message_of_kafka_names_is_the_schema_of_what_it_holds() -> None:
+    """By the header alone: a consumer looks the schema up, and validates the value with it."""
+    published = {schema["$id"]: schema for schema in schemas().values()}
+    deleted = records({"id": "gone", "type": "steps", "version": 1, "op": "delete"})
+    for record in [*of_every_type(), *records(SERIES), *deleted]:
+        header = dict(event_message(record, "e1").headers)["schema"].decode()
+        Draft202012Validator(published[header]).validate(json.loads(canonical_json(record)))
 
 
 # -- they say what the decoder says

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import example as hypothesis_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from bridge.decode.delivery import decode
 from healthsync_mqtt.model.catalogue import CATALOGUE, EventType
 from healthsync_mqtt.model.event import Decoded
-from healthsync_mqtt.model.event_schema import example_event
+from healthsync_mqtt.model.event_schema import canonical_schema, example_event
 from healthsync_mqtt.model.event_type import Sensitivity, TimeKind
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.record import Record, canonical_dict
@@ -218,6 +219,7 @@ TAKEN_NO_MATTER_OF_SHAPE = {"unknown_unit", "out_of_range", "missing_field", "ba
 @every_type
 def test_what_is_taken_is_the_same_in_json_the_log_the_canonical_topic_and_line_protocol(of: EventType) -> None:
     taken = 0
+    published = Draft202012Validator(canonical_schema(of))
 
     @settings(max_examples=8, deadline=None)
     @given(events(of))
@@ -234,6 +236,7 @@ def test_what_is_taken_is_the_same_in_json_the_log_the_canonical_topic_and_line_
             log.commit()
             (record,) = MemoryLogReader(log).read(0, 10)
             canonical = canonical_dict(record)
+            published.validate(canonical)
             again = {key: canonical[key] for key in ("id", "type", "start_time", "end_time", "value")}
             (second,) = read(again).events
             assert (second.type, second.start_us, second.end_us) == (event.type, event.start_us, event.end_us)
