@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import child
+from tests.support.patience import PATIENCE_S
 
 TESTS = Path(__file__).parents[1]
 WAITS = [sys.executable, "-c", "print('here', flush=True); input()"]
@@ -23,7 +24,7 @@ def test_what_runs_or_holds_a_pipe_is_left_until_it_is_ended() -> None:
     assert process.stdout.readline()
     assert child.left(since) == [process]
     process.kill()
-    process.wait(20)
+    process.wait(PATIENCE_S)
     assert child.left(since) == [process]
     child.end(process)
     assert child.left(since) == []

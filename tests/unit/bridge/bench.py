@@ -36,7 +36,7 @@ class GatedLog(MemoryEventLog):
         self.commits = 0
 
     def commit(self) -> int:
-        self.gate.wait(10)
+        self.gate.wait(PATIENCE_S)
         if self.faults:
             self.rollback()
             raise self.faults.pop(0)

@@ -17,6 +17,7 @@ from healthsync_mqtt.storage.sqlite.connection import translated
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.testing.log_items import item
+from tests.support.patience import PATIENCE_S
 from tests.unit.bridge.bench import Bench, delivery, event, until
 
 
@@ -143,7 +144,7 @@ async def test_a_clean_stop_commits_what_is_in_and_takes_nothing_more() -> None:
     try:
         source = bench.source()
         bench.pipeline.submit([delivery(source, n, event(f"e{n}")) for n in range(1, 4)])
-        closing = asyncio.create_task(bench.pipeline.close(10))
+        closing = asyncio.create_task(bench.pipeline.close(PATIENCE_S))
         await asyncio.sleep(0)
         assert bench.pipeline.submit([delivery(source, 4, event("late"))])
         await closing

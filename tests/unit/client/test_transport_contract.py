@@ -13,6 +13,7 @@ from healthsync_mqtt.mqtt.links.client import MqttTransport
 from healthsync_mqtt.mqtt.links.manners import OLD, PLAIN, Manner, Manners
 from healthsync_mqtt.testing.memory_transport import MemoryTransport
 from healthsync_mqtt.testing.transport_contract import Served, TransportContract
+from tests.support.patience import PATIENCE_S
 
 MOST = 1 << 20
 
@@ -137,7 +138,7 @@ async def test_a_client_hands_its_events_over_to_the_service_in_memory() -> None
                 {"id": "a", "type": "heart_rate", "start_time": "2026-01-01T00:00:00Z", "value": {"bpm": 60}}
             )
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not any(each.topic.endswith("/events") for each in service.published):  # noqa: ASYNC110
                 await asyncio.sleep(0)  # what is waited for happens on this loop
         sending.cancel()

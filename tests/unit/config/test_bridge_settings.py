@@ -27,6 +27,7 @@ from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.telemetry.log import configure, get_logger
 from healthsync_mqtt.testing.log_items import NOW_US, rejected
+from tests.support.patience import PATIENCE_S
 from tests.unit.broker.embedded.sessions.test_sessions import RULES, FakeLink
 from tests.unit.config.test_setting_effects import EVENT, NOW, ORIGIN
 
@@ -68,7 +69,7 @@ async def test_the_broker_hears_the_version_that_is_set(tmp_path: Path, protocol
         Registry.open(settings.paths.registry_db).close()
         async with Service.open(settings, ExternalEdge.open) as service:
             listening = asyncio.create_task(service.listen())
-            connect = await asyncio.wait_for(heard.get(), 30)
+            connect = await asyncio.wait_for(heard.get(), PATIENCE_S)
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
     assert connect[connect.index(b"MQTT") + 4] == level

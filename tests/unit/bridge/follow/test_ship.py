@@ -10,7 +10,7 @@ import pytest
 
 from bridge.follow.ship import Shipping
 from healthsync_mqtt.sinks.config import Sinks, made
-from tests.support.patience import until
+from tests.support.patience import PATIENCE_S, until
 
 
 class Journal:
@@ -126,7 +126,7 @@ async def test_a_defect_of_ours_ends_the_service_and_not_one_sink_in_silence(
     monkeypatch.setattr("bridge.follow.ship._LOOK_S", 0.01)
     monkeypatch.setattr(ship, "_run_once", broken)
     with pytest.raises(AssertionError, match="a defect"):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await ship.run()
 
 

@@ -20,6 +20,7 @@ from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
 from healthsync_mqtt.identity.login.tokens import TokenVerifier
 from healthsync_mqtt.identity.registry import Registry
+from tests.support.patience import PATIENCE_S
 
 
 class Door:
@@ -90,7 +91,7 @@ async def test_of_very_many_that_lose_their_right_some_do_at_once(house: House, 
             await asyncio.sleep(0)
             seen.append(len(house.door.revoked))
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         await asyncio.gather(house.job.look(), beside())
     assert sorted(house.door.revoked) == sorted(["alice-watch", *(f"alice-d{number}" for number in range(devices))])
     assert max(after - before for before, after in pairwise(seen)) <= most
@@ -126,7 +127,7 @@ async def test_a_full_executor_does_not_delay_it(house: House) -> None:
     stuck: list[asyncio.Future[Any]] = [loop.run_in_executor(None, release.wait) for _ in range(3)]
     try:
         house.registry.remove_device("alice", "watch", 1)
-        await asyncio.wait_for(house.job.look(), 5)
+        await asyncio.wait_for(house.job.look(), PATIENCE_S)
         assert house.door.revoked == ["alice-watch"]
         assert not any(each.done() for each in stuck)
     finally:

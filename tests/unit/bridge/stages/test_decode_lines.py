@@ -13,6 +13,7 @@ import pytest
 import bridge.pipeline as pipeline_module
 from bridge.decode.delivery import QUICK, QUICK_IF_BAD, decode, decode_if_quick
 from healthsync_mqtt.model.event import Decoded
+from tests.support.patience import PATIENCE_S
 from tests.unit.bridge.bench import Bench, delivery, event, until
 from tests.unit.bridge.decode.examples import NOW_US, ORIGIN
 
@@ -34,7 +35,7 @@ class Gates:
         ) -> Decoded:
             self.threads.append(threading.current_thread().name)
             self.entered.set()
-            self.go_on.wait(10)
+            self.go_on.wait(PATIENCE_S)
             try:
                 return decode(payload, origin, now_us, limits, pause, form, told)
             except BaseException:
@@ -102,7 +103,7 @@ async def test_a_drain_waits_for_what_is_decoded_aside(gates: Gates) -> None:
     try:
         source = bench.source()
         bench.pipeline.submit([delivery(source, 1, LARGE_BAD)])
-        closing = asyncio.create_task(bench.pipeline.close(10))
+        closing = asyncio.create_task(bench.pipeline.close(PATIENCE_S))
         await until(gates.entered.is_set)
         for _ in range(20):
             await asyncio.sleep(0)
@@ -122,7 +123,7 @@ async def test_a_stop_gives_up_what_is_being_decoded_and_nobody_was_told_of_it(g
         await until(gates.entered.is_set)
         await bench.pipeline.close(0.01)
         kept = asyncio.create_task(bench.chores.durable(lambda _: None))
-        await bench.pipeline.settle(10)
+        await bench.pipeline.settle(PATIENCE_S)
         await kept
         bench.pipeline.stop()
         gates.go_on.set()

@@ -10,6 +10,7 @@ from healthsync_mqtt.formats.port import Told
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.model.origin import Origin
+from tests.support.patience import PATIENCE_S
 
 
 async def test_the_decoder_waits_while_rows_are_written() -> None:
@@ -28,9 +29,9 @@ async def test_the_decoder_waits_while_rows_are_written() -> None:
     aside = Aside(decode=decode, quick=lambda _: None, ready=lambda *_: None, failed=lambda _: None, courtesy=courtesy)
     with courtesy.quiet():
         aside.put(Delivery(source, 1, Origin("alice", "watch", None, "t"), b""), 0)
-        assert started.wait(10)
+        assert started.wait(PATIENCE_S)
         decoded.wait(0.1)
         order.append("written")
-    assert decoded.wait(10)
+    assert decoded.wait(PATIENCE_S)
     assert order == ["written", "decoded"]
     aside.close()

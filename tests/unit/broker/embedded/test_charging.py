@@ -8,6 +8,7 @@ from healthsync_mqtt.broker.embedded.connection import Connection
 from healthsync_mqtt.broker.embedded.limits.rates import Bucket, Gate
 from healthsync_mqtt.broker.embedded.turns import Turns
 from healthsync_mqtt.config.sections import LimitSettings
+from tests.support.patience import PATIENCE_S
 
 
 class Wire:
@@ -43,7 +44,7 @@ async def test_what_took_long_to_decide_counts_as_messages_of_its_sender() -> No
     assert not wires[0].reads
     other.reading.passed(1)
     assert wires[1].reads
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await wires[0].resumed.wait()
     assert wires[0].reads
     for each in (dear, other):

@@ -9,6 +9,7 @@ from healthsync_mqtt.broker.embedded.acceptor import AT_ONCE
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.listeners import Listeners
 from healthsync_mqtt.broker.embedded.rests import Rests
+from tests.support.patience import PATIENCE_S
 
 
 class Threshold:
@@ -35,7 +36,7 @@ async def test_a_storm_of_connections_is_accepted_with_rests() -> None:
     (bound,) = await listeners.open(("127.0.0.1",), 0, tls=None)
     storm = [socket.create_connection(bound) for _ in range(3 * AT_ONCE + 1)]
     for let_in in (AT_ONCE, 2 * AT_ONCE, 3 * AT_ONCE, len(storm)):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while threshold.knocks < let_in:  # noqa: ASYNC110  # the loop accepts them
                 await asyncio.sleep(0)
         for _ in range(10):

@@ -26,7 +26,7 @@ from healthsync_mqtt.testing.log_items import item
 from tests.support.commands import invoke
 from tests.support.gateway import GatewayHere, filled, gateway_here
 from tests.support.loopback import served
-from tests.support.patience import until, wait_until
+from tests.support.patience import PATIENCE_S, until, wait_until
 
 NOW_US = 1_790_000_000_000_000
 
@@ -56,7 +56,7 @@ def receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:  # the standard library's name
             body = self.rfile.read(int(self.headers["content-length"]))
             made.posts.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            assert made.answers.wait(30)
+            assert made.answers.wait(PATIENCE_S)
             self.send_response(made.statuses.pop(0) if made.statuses else 200)
             self.end_headers()
 

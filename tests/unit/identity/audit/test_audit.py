@@ -12,6 +12,7 @@ import pytest
 from healthsync_mqtt.errors import ConfigError, StoreError
 from healthsync_mqtt.identity.audit.log import HEAD_LOST, AuditLog, plain, subject_of
 from tests.support import child
+from tests.support.patience import PATIENCE_S
 
 ROWS = 6
 
@@ -169,7 +170,7 @@ def test_threads_and_processes_append_to_one_chain(log: AuditLog) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert [writer.wait(PATIENCE_S) for writer in writers] == [0, 0]
     assert log.verify()[:3] == (ROWS + 20, None, "")
 
 

@@ -17,6 +17,7 @@ from healthsync_mqtt.identity.people import schema
 from healthsync_mqtt.identity.registry import Registry, check_id
 from healthsync_mqtt.topics.grammar import is_id
 from tests.support import child
+from tests.support.patience import PATIENCE_S
 
 NOW_US = 1_800_000_000_000_000
 HOSTILE = [
@@ -219,7 +220,7 @@ def test_several_processes_write_at_once(path: Path) -> None:
         "for n in range(10): registry.add_user(f'{sys.argv[2]}-{n}', 'all', 1)"
     )
     writers = [child.start([sys.executable, "-c", script, str(path), f"w{n}"]) for n in range(3)]
-    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert [writer.wait(PATIENCE_S) for writer in writers] == [0, 0, 0]
     with Registry.open(path) as registry:
         assert len(registry.users()) == 30
         assert registry.generation() == 30

@@ -17,6 +17,7 @@ from healthsync_mqtt.broker.embedded.sessions.retained_messages import Retained
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.model.principal import Principal, Role
+from tests.support.patience import PATIENCE_S
 
 APP = Principal(role=Role.subscriber, client_id="app", users=frozenset({"alice", "bob"}), types=None)
 WATCH = Principal(role=Role.device, client_id="alice-w", user="alice", device="w")
@@ -37,7 +38,7 @@ async def store(path: Path) -> AsyncIterator[SessionStore]:
 async def durable(store: SessionStore) -> None:
     done = asyncio.Event()
     store.durable(done.set)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         await done.wait()
 
 
@@ -100,7 +101,7 @@ def test_what_is_said_while_a_group_is_due_at_once_is_written_with_it(
             store.durable(done.set)
             store.filter(no, "a/b", Subscribed(1))
             store.durable(lambda: None)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 await done.wait()
             return reopened(path)
         finally:
@@ -167,14 +168,14 @@ async def test_a_group_that_fails_is_written_with_the_next(
     store.owed(no, 2, OwedMessage(b"t", b"small", 1, retain=False))
     told = asyncio.Event()
     store.durable(told.set)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while store.healthy:  # noqa: ASYNC110  # no event says it
             await asyncio.sleep(0.005)
     assert not told.is_set()
     store.owed(no, 1, OwedMessage(b"t", bytes(100_000), 1, retain=False, packet_id=3))
     store.owed(no, 2, None)
     store._database._connection.execute("PRAGMA max_page_count=1000000")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         await told.wait()
     await durable(store)
     assert store.healthy
