@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Final
 
-from bridge.group import Instalments, WaitingDelivery
+from bridge.group import LONG, Instalments, WaitingDelivery
 from healthsync_mqtt.model.delivery import Delivery
 
 LIGHT: Final = 50
@@ -30,9 +30,10 @@ _source_of: Final = attrgetter("delivery.source")
 
 
 def work_of(each: WaitingDelivery) -> int:
-    """What a delivery costs a commit: about the number of its events."""
-    _, _, rejections, total, _, _, _ = each.decoded
-    return total + _REFUSED * len(rejections) if rejections else total
+    """What a delivery costs a commit: about the number of its events, and more where they are long."""
+    _, _, rejections, total, size, _, _ = each.decoded
+    work = max(total, size >> LONG)
+    return work + _REFUSED * len(rejections) if rejections else work
 
 
 class _Line:

@@ -17,6 +17,9 @@ GROUP_BYTES: Final = 8 * 1024 * 1024
 PORTION: Final = 500
 """Events of a commit that are written before the loop has a round; one without a version takes 20 µs."""
 
+LONG: Final = 10
+"""So many bytes, as a power of two, are as much work of a commit as an event: a series is sealed and looked through."""
+
 _EVENT_BYTES: Final = 300
 _REFUSED_BYTES: Final = 700
 """What an event takes in memory beside its own bytes, and a refused one more, roughly."""
@@ -71,18 +74,25 @@ class Group:
         """
         make = tuple.__new__  # half the price of Item(...)
         items: list[Item] = []
+        work = 0
         self.refused = []
-        for place, (delivery, (_, events, rejections, _, _, _, _), _, _, _) in enumerate(self.waiting):
-            if len(items) >= most:
+        for place, (delivery, (_, events, rejections, _, size, _, _), _, _, _) in enumerate(self.waiting):
+            if work >= most:
                 yield Portion(items, (), place, last=False)
-                items = []
+                items, work = [], 0
             origin = delivery.origin
-            items += [make(Item, (origin, event)) for event in events]
+            if (cost := max(len(events), size >> LONG)) <= most:
+                items += [make(Item, (origin, event)) for event in events]
+                work += cost
+            else:
+                for event in events:
+                    if work >= most:
+                        yield Portion(items, (), 0, last=False)
+                        items, work = [], 0
+                    items.append(make(Item, (origin, event)))
+                    work += max(1, len(event.body) >> LONG)
             if rejections:
                 self.refused += quarantined(origin, rejections, received_us)
-            while len(events) > most and len(items) > most:
-                yield Portion(items[:most], (), 0, last=False)
-                items = items[most:]
         yield from self.rejections(items)
 
     def rejections(self, items: Sequence[Item] = ()) -> Iterator[Portion]:

@@ -78,9 +78,16 @@ def decode(  # noqa: PLR0917  # made in one place
     refused as if the device had sent that.
     """
     latest_us = now_us + limits.max_future_us
+    _pause_before(payload, pause)
     if form is OWN and (found := at_first_sight(payload, origin, latest_us, limits)) is not None:
         return found
     return _in_detail(payload, _Way(origin, latest_us, limits, pause, form, told))
+
+
+def _pause_before(content: bytes, pause: Callable[[], None]) -> None:
+    """Where all is well with much it is read in one step, so others are let in before it."""
+    if len(content) > QUICK:
+        pause()
 
 
 def _in_detail(payload: bytes, way: _Way) -> Decoded:
@@ -115,8 +122,10 @@ def _taken(payload: bytes, way: _Way) -> Decoded:
             size = len(content)
         if way.form is not OWN:
             return _folded(content, way)
-        if content is not payload and (found := at_first_sight(content, way.origin, way.latest_us, limits)) is not None:
-            return found
+        if content is not payload:
+            _pause_before(content, way.pause)
+            if (found := at_first_sight(content, way.origin, way.latest_us, limits)) is not None:
+                return found
         return _Decoding(payload, content, way).decoded()
     except RefusedError as refusal:
         unfolded = min(limits.max_payload, limits.max_ratio * size) if refusal.code is Reason.DECOMPRESS_LIMIT else size

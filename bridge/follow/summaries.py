@@ -41,6 +41,8 @@ _SETTLED_S: Final = 1.5
 """For how long a row has been in the log when it is read: consent is known within a second."""
 _BUSY_ROWS: Final = 50
 """New rows between two looks, or while one piece is read, from which on the service has better things to do."""
+_ROW_BYTES: Final = 2_048
+"""A body of more counts as so many rows more: a series of twenty thousand numbers takes as long as a hundred rows."""
 _ROWS: Final = 2_000
 _PIECES: Final = 40
 _BUSY_SHARE: Final = 0.05
@@ -90,6 +92,8 @@ class Summaries:
         self._heads: deque[tuple[float, int]] = deque()
         self._horizon = file.seq
         self._last_head = head()
+        #: for how many rows each of those counts that are read now, as the last of them did
+        self._weight = 1
         self._consent_version = -1
         self._permissions: dict[str, Permission] = {}
         self._expiring: dict[str, int] = {}
@@ -134,7 +138,7 @@ class Summaries:
         """Hear what people say, read the log on, work out days, tell what is different. StoreError: tried again."""
         async with self._lock:
             head = self._note_head()
-            busy = head - self._last_head > _BUSY_ROWS
+            busy = self._is_much(head - self._last_head)
             self._last_head = head
             await self._read_preferences()
             await self._read_consent()
@@ -258,9 +262,13 @@ class Summaries:
             before = self._head()
             if not await self._in_thread(self._piece, _ROWS):
                 return True
-            if self._gate.version != self._consent_version or self._head() - before > _BUSY_ROWS:
+            if self._gate.version != self._consent_version or self._is_much(self._head() - before):
                 return False
         return False
+
+    def _is_much(self, rows: int) -> bool:
+        """Whether so many new rows are more than is read beside all else."""
+        return rows * self._weight > _BUSY_ROWS
 
     def _piece(self, size: int) -> bool:
         """Take one piece in, in a thread; whether there may be more."""
@@ -269,7 +277,9 @@ class Summaries:
             file.begin_anew(reader.epoch)
         if file.seq >= self._horizon:
             return False
-        found = reader.stretch(file.seq, size, look=size * 10)
+        found = reader.stretch(file.seq, max(1, size // self._weight), look=size * 10)
+        if found.rows:
+            self._weight = max(1, sum(len(row.body) for row in found.rows) // (len(found.rows) * _ROW_BYTES))
         through = min(found.through, self._horizon)
         rows = [row for row in found.rows if row.seq <= through and self._wanted(row)]
         self._pause()

@@ -30,7 +30,8 @@ class Spread:
     ``stored`` is the msgspec type that reads a stored value, ``points`` (value, start, end in microseconds) makes its
     points; none when it has no number. ``parts`` are the measurements that it writes besides the type's own, ``texts``
     its fields that are words of a closed set. ``simple`` is the field's name where a value may be one number at a
-    moment and nothing else: the struct has it as ``amount`` then.
+    moment and nothing else: the struct has it as ``amount`` then. ``series`` is the field's name where it may be many
+    of them instead: the struct has them as ``samples``, each with its seconds after the start.
     """
 
     stored: type[msgspec.Struct]
@@ -38,6 +39,7 @@ class Spread:
     parts: tuple[str, ...] = ()
     texts: frozenset[str] = frozenset()
     simple: str = ""
+    series: str = ""
 
 
 def one_number(measurement: str, field: str, *, lasts: bool) -> Spread:
@@ -59,7 +61,7 @@ def one_number(measurement: str, field: str, *, lasts: bool) -> Spread:
             return [Point(measurement, start_us, ((field, amount), ("duration_s", (end_us - start_us) / US)))]
         return [Point(measurement, start_us, ((field, amount),))]
 
-    return Spread(stored=stored, points=points, simple="" if lasts else field)
+    return Spread(stored=stored, points=points, simple="" if lasts else field, series=field)
 
 
 def several(

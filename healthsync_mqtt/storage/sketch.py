@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
@@ -54,6 +55,24 @@ class _Inside(msgspec.Struct, gc=False):
     source: _MadeBy | None = None
 
 
+class _Sample(msgspec.Struct, array_like=True, gc=False):
+    at: Any
+    number: int | float
+
+
+class _Series(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    samples: list[_Sample]
+
+
+class _SeriesInside(msgspec.Struct, gc=False):
+    """A body that is a series and nothing else: the collector looks at none of its twenty thousand samples."""
+
+    value: _Series
+    source: _MadeBy | None = None
+
+
+_read_series: Final = msgspec.json.Decoder(_SeriesInside).decode
+_number: Final = attrgetter("number")
 _read: Final = msgspec.json.Decoder(_Inside).decode
 _lines: Final = msgspec.json.Decoder(_Inside).decode_lines
 _pack: Final = msgspec.msgpack.encode
@@ -137,6 +156,8 @@ class Gathering:
             self._take_some(type_name, whole[start : start + step])
 
     def _take_some(self, type_name: str, bodies: Sequence[bytes]) -> None:
+        if len(bodies) == 1 and len(bodies[0]) > LONG and type_name in _FIRST and self._take_series(type_name, *bodies):
+            return
         try:
             told = _told(bodies)
         except msgspec.DecodeError:
@@ -154,6 +175,20 @@ class Gathering:
                             fields[field].add(number)
                         elif field == "samples" and number.__class__ is list:
                             self._add_samples(fields[_FIRST[type_name]], number)
+
+    def _take_series(self, type_name: str, body: bytes) -> bool:
+        """Take a series without a step of ours for each sample; False: it is something else, too."""
+        try:
+            told = _read_series(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return False
+        if told.source is not None:
+            self.providers.update(name for name in (told.source.provider,) if name is not None)
+            self.apps.update(name for name in (told.source.app,) if name is not None)
+        numbers = self.numbers[type_name][_FIRST[type_name]]
+        numbers.update(map(_number, told.value.samples))
+        self._smooth(numbers)
+        return True
 
     def join(self, other: "Gathering") -> None:
         """What that holds, too."""
@@ -189,6 +224,11 @@ class Gathering:
             for sample in samples
             if isinstance(sample, list) and len(sample) > 1 and isinstance(sample[1], int | float)
         )
+        Gathering._smooth(numbers)
+
+    @staticmethod
+    def _smooth(numbers: set[float]) -> None:
+        """Keep where they lie, where they are very many."""
         if len(numbers) > _MOST_GATHERED:
             rough = {number if _is_strange(number) else _edge(number, _FINEST) for number in numbers}
             numbers.clear()

@@ -23,8 +23,8 @@ from healthsync_mqtt.keys.values import ValueSealing
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sql_files import numbered, statements
 from healthsync_mqtt.sqlite_faults import fix_of
-from healthsync_mqtt.summaries.part import DAY_US, RULES, Contribution, DayRule, local_day, part_of
-from healthsync_mqtt.summaries.rules import DayFigures, Pause, go_on, outcome
+from healthsync_mqtt.summaries.part import DAY_US, RULES, Contribution, DayRule, Pause, go_on, local_day, part_of
+from healthsync_mqtt.summaries.rules import DayFigures, outcome
 
 _HERE: Final = __package__ or ""
 _SQL: Final = statements(_HERE, "sql", "file.sql")
@@ -149,7 +149,7 @@ class SummaryFile:
         with self._writing():
             for record in records:
                 pause()
-                part = part_of(record)
+                part = part_of(record, pause)
                 if part is not None:
                     self._place_part(record, part, parts, touched, people)
             self._run("add_part", parts)
@@ -183,7 +183,7 @@ class SummaryFile:
         elif part.end_us is not None:
             last = max(part.start_us, part.end_us - 1) // DAY_US
             buckets = ((bucket, part.rows) for bucket in range(part.start_us // DAY_US, last + 1))
-        elif len(part.rows) == 1:
+        elif part.rows[0][0] // DAY_US == part.rows[-1][0] // DAY_US:  # they are in the order of time
             buckets = [(part.rows[0][0] // DAY_US, part.rows)]
         else:
             by_bucket: dict[int, list[Any]] = {}
@@ -329,21 +329,25 @@ class SummaryFile:
         first, last = (day * DAY_US - high_us) // DAY_US, ((day + 1) * DAY_US - low_us - 1) // DAY_US
         rows = self._connection.execute(_SQL["parts"], (user, type_, first, last, since_us))
         moments = 0
+        kept: list[Any] = []
+        for row in rows:
+            pause()
+            if row[-1] is None:
+                continue  # of somebody who is being erased
+            moments += max(1, _rows_in(row[-1]))
+            if moments > MOST_MOMENTS:  # before any of them is read: they are hundreds of thousands
+                rows.close()
+                return DayFigures({"too_large": True, "sources": []}, day * DAY_US, None), 0
+            kept.append(row)
         told: list[bytes] = []
         parts: dict[tuple[int, int], Contribution] = {}
-        for place, (seq, name, source, worn, offset_us, start_us, end_us, numbers) in enumerate(rows):
+        for place, (seq, name, source, worn, offset_us, start_us, end_us, numbers) in enumerate(kept):
             pause()
-            if numbers is None:
-                continue  # of somebody who is being erased
             # An amount that lasts is in several buckets, and is one; samples are in one bucket each.
             key = (seq, 0 if end_us is not None else place)
             said = _rows(numbers)
             if RULES[type_name] is DayRule.MOMENTS:
                 told.append(b"%d %d %d %b" % (source, worn, offset_us or 0, numbers))
-            moments += max(1, len(said))
-            if moments > MOST_MOMENTS:
-                rows.close()
-                return DayFigures({"too_large": True, "sources": []}, day * DAY_US, None), 0
             parts[key] = Contribution(
                 name,
                 self._names[source],
@@ -506,6 +510,11 @@ class SummaryFile:
         self._knows_sealed = self._sealing.on
         self._numbers, self._sources = dict(self._query("names", ())), dict(self._query("sealed_names", ()))
         self._names = {no: name for each in (self._numbers, self._sources) for name, no in each.items()}
+
+
+def _rows_in(numbers: bytes) -> int:
+    """How many rows there are, unread: each is an array with one in it, and they are in one."""
+    return numbers.count(b"[") // 2
 
 
 def _unusable(error: Exception, name: str) -> StoreError:

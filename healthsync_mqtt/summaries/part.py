@@ -3,7 +3,7 @@
 Its part in a day follows from how the catalogue says that its type adds up (``EventType.daily``) and lies in time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -18,8 +18,16 @@ DAY_US: Final = 86_400 * US
 LONGEST_DIVIDED_US: Final = 7 * DAY_US
 """An amount of a longer time says nothing of a day, and is in none."""
 
+_LENGTH_ALONE: Final = ("duration_s",)
+_AT_ONCE: Final = 1_000
+"""Samples between two pauses: they take a quarter of a millisecond."""
+
 Numbers = tuple[float | None, ...]
 """In the order of ``fields_of``; None: it does not say."""
+
+
+Pause = Callable[[], None]
+"""Called again and again by what may take long: others are let in then."""
 
 
 class DayRule(StrEnum):
@@ -61,6 +69,10 @@ class Contribution(NamedTuple):
         return self.rows[-1][0] if self.end_us is None else self.end_us
 
 
+def go_on() -> None:
+    """A pause that is none."""
+
+
 def local_day(at_us: int, offset_us: int) -> int:
     """The day of a moment on a clock that is so far ahead of UTC, counted from 1970-01-01."""
     return (at_us + offset_us) // DAY_US
@@ -90,7 +102,7 @@ def fields_of(of: EventType) -> tuple[str, ...]:
     """The numbers of a part, in their order; of a session without any, how long it was."""
     stored = of.spread.stored.__struct_encode_fields__
     found = tuple(each.field for each in of.quantities if each.field in stored)
-    return found or ("duration_s",)
+    return found or _LENGTH_ALONE
 
 
 class _Device(msgspec.Struct, gc=False):
@@ -108,6 +120,8 @@ class _Recipe(NamedTuple):
     decode: Callable[[bytes], Any]
     points: Callable[..., Any]
     simple: bool
+    #: whether ``samples`` of a value are its rows as they are
+    series: bool
     fields: tuple[str, ...]
 
 
@@ -134,11 +148,17 @@ def _plan(type_name: str) -> _Recipe | None:
         ],
         gc=False,
     )
-    return _Recipe(rule, msgspec.json.Decoder(body).decode, of.spread.points, bool(of.spread.simple), fields_of(of))
+    fields = fields_of(of)
+    series = bool(of.spread.series) and fields == (of.spread.series,) != _LENGTH_ALONE
+    decode = msgspec.json.Decoder(body).decode
+    return _Recipe(rule, decode, of.spread.points, bool(of.spread.simple), series, fields)
 
 
-def part_of(record: Record) -> Contribution | None:
-    """What a row of the log adds to days; None where that is nothing: a deletion, a purged row, a word."""
+def part_of(record: Record, pause: Pause = go_on) -> Contribution | None:
+    """What a row of the log adds to days; None where that is nothing: a deletion, a purged row, a word.
+
+    ``pause`` is called now and then where it takes long.
+    """
     if record.op or not record.body:
         return None
     try:
@@ -164,7 +184,7 @@ def part_of(record: Record) -> Contribution | None:
     if plan.simple and body.value.amount is not None:
         rows = ((start_us, (body.value.amount,)),)
     else:
-        rows = _rows(plan, record, body.value)
+        rows = _rows(plan, record, body.value, pause)
         if not rows:
             return None
     source = body.source
@@ -183,8 +203,10 @@ def part_of(record: Record) -> Contribution | None:
     )
 
 
-def _rows(plan: _Recipe, record: Record, value: Any) -> tuple[tuple[int, Numbers], ...]:
+def _rows(plan: _Recipe, record: Record, value: Any, pause: Pause) -> tuple[tuple[int, Numbers], ...]:
     """The numbers of the type's own points. A session without a number still has its length."""
+    if plan.series and value.amount is None and value.samples:
+        return _of_samples(record.start_us, value.samples, pause)
     rows = []
     for point in plan.points(value, record.start_us, record.end_us):
         if point.measurement == record.type:
@@ -192,8 +214,17 @@ def _rows(plan: _Recipe, record: Record, value: Any) -> tuple[tuple[int, Numbers
             rows.append((point.at_us, tuple(_number(said.get(field)) for field in plan.fields)))
     if not rows and plan.rule in {DayRule.SHARED, DayRule.LONGEST} and record.end_us is not None:
         rows = [(record.start_us, (None,) * len(plan.fields))]
-    if plan.fields == ("duration_s",) and record.end_us is not None:
+    if plan.fields == _LENGTH_ALONE and record.end_us is not None:
         rows = [(record.start_us, ((record.end_us - record.start_us) / US,))]
+    return tuple(sorted(rows, key=_at))
+
+
+def _of_samples(start_us: int, samples: Sequence[tuple[float, float]], pause: Pause) -> tuple[tuple[int, Numbers], ...]:
+    """The rows of a series, without a point for each of its samples: there may be twenty thousand."""
+    rows: list[tuple[int, Numbers]] = []
+    for first in range(0, len(samples), _AT_ONCE):
+        pause()
+        rows += [(start_us + round(at * US), (number,)) for at, number in samples[first : first + _AT_ONCE]]
     return tuple(sorted(rows, key=_at))
 
 

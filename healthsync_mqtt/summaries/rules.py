@@ -15,7 +15,17 @@ from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.event_type import EventType
 from healthsync_mqtt.model.points import US
 from healthsync_mqtt.model.times import iso
-from healthsync_mqtt.summaries.part import DAY_US, Contribution, DayRule, Numbers, fields_of, local_day, rule_of
+from healthsync_mqtt.summaries.part import (
+    DAY_US,
+    Contribution,
+    DayRule,
+    Numbers,
+    Pause,
+    fields_of,
+    go_on,
+    local_day,
+    rule_of,
+)
 
 _DECIMALS: Final = 6
 _OTHERS: Final = 1_000_000
@@ -25,8 +35,6 @@ _STRETCH: Final = 256
 
 Rank = tuple[int, int, str]
 Ranking = Callable[[Contribution], Rank]
-Pause = Callable[[], None]
-"""Called again and again by what may take long: others are let in then."""
 
 
 class DayFigures(NamedTuple):
@@ -35,10 +43,6 @@ class DayFigures(NamedTuple):
     figures: dict[str, Any]
     at_us: int
     offset_us: int | None
-
-
-def go_on() -> None:
-    """A pause that is none."""
 
 
 def ranking(preferred: Sequence[str]) -> Ranking:

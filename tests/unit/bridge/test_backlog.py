@@ -14,9 +14,11 @@ from healthsync_mqtt.model.origin import Origin
 MOST = 1_000
 
 
-def waiting(user: str, events: int = 1, *, refused: int = 0, source: Any = None, name: int = 0) -> WaitingDelivery:
+def waiting(
+    user: str, events: int = 1, *, refused: int = 0, source: Any = None, name: int = 0, size: int = 0
+) -> WaitingDelivery:
     nothing: Any = None
-    decoded = Decoded(None, [nothing] * events, [nothing] * refused, events + refused)
+    decoded = Decoded(None, [nothing] * events, [nothing] * refused, events + refused, size)
     return WaitingDelivery(Delivery(source or user, name, Origin(user, "d", None, "t"), b""), decoded, 1)
 
 
@@ -166,3 +168,14 @@ def test_what_is_of_one_source_or_one_user_keeps_its_order(
         for name in set(map(key, taken)):
             tokens = [each.delivery.token for each in taken if key(each) == name]
             assert tokens == sorted(tokens)
+
+
+def test_long_events_are_as_much_work_as_their_bytes() -> None:
+    """A bystander's event was in one commit with series, of which each takes as long as two hundred small events."""
+    assert work_of(waiting("mallory", 1, size=200_000)) > LIGHT
+    assert work_of(waiting("mallory", 500, size=50_000)) == 500, "of many small ones it is their number"
+    backlog = Backlog()
+    for n in range(2):
+        backlog.append(waiting("mallory", 1, name=n, size=200_000))
+    backlog.append(waiting("bob"))
+    assert users(backlog.take(5_000, 10**9)) == {"bob"}

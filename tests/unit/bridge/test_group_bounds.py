@@ -9,9 +9,13 @@ import pytest
 
 import bridge.pipeline as pipeline_module
 from bridge.cursors import Cursors
+from bridge.group import LONG, PORTION, Group, WaitingDelivery
 from bridge.ports import Chores
 from bridge.stages.journal import Journal
 from healthsync_mqtt.errors import StoreError, UnavailableError
+from healthsync_mqtt.model.delivery import Delivery
+from healthsync_mqtt.model.event import Decoded, Event, Op
+from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.sqlite.connection import translated
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
@@ -45,6 +49,26 @@ async def test_a_group_is_bounded_in_events_and_in_bytes(monkeypatch: pytest.Mon
         assert max(staged) < 10
     finally:
         bench.close()
+
+
+def test_a_portion_has_few_long_events() -> None:
+    """Five hundred series were one portion, and held the loop for seconds."""
+    origin, each = Origin("mallory", "d", None, "t"), b"x" * 100_000
+    most = PORTION * (1 << LONG)
+
+    def came(name: str, events: int) -> WaitingDelivery:
+        made = [Event(f"{name}{n}", "heart_rate", 0, None, 0, Op.UPSERT, each, n) for n in range(events)]
+        decoded = Decoded(None, made, [], events, events * len(each))
+        return WaitingDelivery(Delivery(name, 1, origin, b""), decoded, 1)  # type: ignore[arg-type]
+
+    group = Group([came("one", 20), came("two", 2), came("three", 40)], [])
+    portions = list(group.portions(0))
+    assert [item.event.id for portion in portions for item in portion.items] == [
+        event.id for waiting in group.waiting for event in waiting.decoded.events
+    ]
+    assert max(sum(len(item.event.body) for item in portion.items) for portion in portions) <= most + len(each)
+    assert len(portions) >= 62 * len(each) // (most + len(each))
+    assert [portion.whole for portion in portions if portion.last] == [3]
 
 
 async def test_the_backlog_counts_what_was_unfolded() -> None:

@@ -1,5 +1,6 @@
 """A sketch never says "no" of a row that is there, and says it of what is not."""
 
+import gc
 import json
 import os
 import tracemalloc
@@ -175,3 +176,28 @@ def test_of_more_apps_than_can_be_kept_nothing_is_said() -> None:
     for number in range(129):
         gathering.add("heart_rate", None, [b'{"value":{"bpm":60},"source":{"app":"%d"}}' % number])
     assert gathering.encoded() is None
+
+
+@pytest.mark.parametrize("last", [[1, True], [1, 2, 3], [1, 10**40], [1, 0.5]], ids=str)
+@pytest.mark.parametrize("more", [{}, {"bpm": 31}], ids=["alone", "beside a number"])
+def test_a_long_series_tells_what_a_short_one_does(last: list[Any], more: dict[str, Any]) -> None:
+    samples = [[second, 60 + second % 7] for second in range(400)] + [last]
+    body = {"value": {"samples": samples} | more, "source": {"app": "a", "provider": "oura"}}
+    long = of(body)
+    short = Gathering()
+    for sample in samples:
+        short.add("heart_rate", None, [json.dumps(body | {"value": {"samples": [sample]} | more}).encode()])
+    assert long._places == Sketch.of(short.encoded() or b"")._places
+    assert (long._apps, long._providers) == (["a"], ["oura"])
+
+
+def test_of_a_long_series_the_collector_has_nothing_to_look_at() -> None:
+    """With a list for each sample it stopped everybody for 20 ms, when some other thread had many as well."""
+    samples = [[second, 60 + second % 60] for second in range(20_000)]
+    body = json.dumps({"value": {"samples": samples}}).encode()
+    gathering = Gathering()
+    gathering.add("heart_rate", None, [body])  # what is made once is made
+    gc.collect()
+    before = gc.get_stats()[0]["collections"]
+    gathering.add("heart_rate", None, [body + b" "])
+    assert gc.get_stats()[0]["collections"] <= before + 1

@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,7 @@ def test_what_is_long_is_read_an_event_at_a_time_and_others_are_let_in_between()
     assert len(data) > PIECEWISE
     got = decode(data, ORIGIN, NOW_US, pause=lambda: pauses.append(None))
     assert (len(got.events), len(got.rejections)) == (199, 1)
-    assert len(pauses) == 2 * 200, "where one is taken out, and where it is read"
+    assert len(pauses) == 1 + 2 * 200, "before all of it, where one is taken out, and where it is read"
 
 
 @pytest.mark.parametrize(("data", "least"), [
@@ -228,3 +229,20 @@ def test_the_page_about_limits_states_these_bounds():
     assert f"{MOST_STEPS:,}" in page
     assert f"past {QUICK // 1024} KiB unfolded, or past {QUICK_IF_BAD // 1024} KiB" in page
     assert f"a refused event as {REFUSAL_WORK:,} bytes" in page
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_others_are_let_in_before_a_long_payload_that_is_good_is_read_in_one_step(
+    packed: Callable[[bytes], bytes],
+) -> None:
+    samples = ",".join(f"[{second},60]" for second in range(20_000))
+    made = '{"id":"s","type":"heart_rate","start_time":"2026-01-01T00:00:00Z","end_time":"2026-01-01T06:00:00Z"'
+    pauses: list[None] = []
+    got = decode(
+        packed(f'{made},"value":{{"samples":[{samples}]}}}}'.encode()),
+        ORIGIN,
+        NOW_US,
+        pause=lambda: pauses.append(None),
+    )
+    assert len(got.events) == 1
+    assert pauses

@@ -1,5 +1,6 @@
 """The follower of the days: it catches up in long stretches, and leaves the service to what comes in meanwhile."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from bridge.follow.summaries import Summaries
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.storage.port import Stretch
+from healthsync_mqtt.storage.port import Item, Stretch
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.summaries.file import SummaryFile
@@ -32,11 +33,30 @@ class FloodedReader(SqliteLogReader):
         return super().stretch(after, limit, look=look, user=user)
 
 
-@pytest.mark.parametrize(("come", "read"), [(0, ROWS), (50, ROWS), (51, 2_000)])
-async def test_a_stretch_is_the_last_one_where_events_come_in_fast(tmp_path: Path, come: int, read: int) -> None:
+def short(number: int) -> Item:
+    return item(f"e{number}")
+
+
+def long(number: int) -> Item:
+    made = item(f"e{number}")
+    return made._replace(
+        event=made.event._replace(body=b'{"value":{"bpm":60},"device":{"name":"%b"}}' % (b"x" * 4_096))
+    )
+
+
+@pytest.mark.parametrize(
+    ("come", "read", "made"),
+    [
+        (0, ROWS, short), (50, ROWS, short), (51, 2_000, short), (25, ROWS, long), (26, 2_000, long),
+    ],
+)  # fmt: skip
+async def test_a_stretch_is_the_last_one_where_events_come_in_fast(
+    tmp_path: Path, come: int, read: int, made: Callable[[int], Item]
+) -> None:
+    """Long rows count as so many more as they take longer: a flood of series was read as if nobody else were there."""
     now_us, now_s = 1_790_000_000_000_000, 0.0
     with SqliteEventLog.open(tmp_path / LOG) as log:
-        log.stage([item(f"e{number}") for number in range(ROWS)], [], now_us)
+        log.stage([made(number) for number in range(ROWS)], [], now_us)
         log.commit()
     reader = FloodedReader.open(tmp_path / LOG)
     reader.come = come
