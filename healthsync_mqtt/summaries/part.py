@@ -19,7 +19,7 @@ LONGEST_DIVIDED_US: Final = 7 * DAY_US
 """An amount of a longer time says nothing of a day, and is in none."""
 
 _LENGTH_ALONE: Final = ("duration_s",)
-_AT_ONCE: Final = 1_000
+_STRETCH: Final = 1_000
 """Samples between two pauses: they take a quarter of a millisecond."""
 
 Numbers = tuple[float | None, ...]
@@ -222,9 +222,9 @@ def _rows(plan: _Recipe, record: Record, value: Any, pause: Pause) -> tuple[tupl
 def _of_samples(start_us: int, samples: Sequence[tuple[float, float]], pause: Pause) -> tuple[tuple[int, Numbers], ...]:
     """The rows of a series, without a point for each of its samples: there may be twenty thousand."""
     rows: list[tuple[int, Numbers]] = []
-    for first in range(0, len(samples), _AT_ONCE):
+    for first in range(0, len(samples), _STRETCH):
         pause()
-        rows += [(start_us + round(at * US), (number,)) for at, number in samples[first : first + _AT_ONCE]]
+        rows += [(start_us + round(at * US), (number,)) for at, number in samples[first : first + _STRETCH]]
     return tuple(sorted(rows, key=_at))
 
 
