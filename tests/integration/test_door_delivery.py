@@ -338,16 +338,23 @@ async def test_a_late_acknowledgement_is_waited_for(house: House) -> None:
 async def test_silence_beyond_the_keep_alive_ends_the_connection_and_tells_the_will(
     house: House, bob: Bystander
 ) -> None:
-    watch = house.device("alice")
+    watch, other = house.device("alice"), house.device("carol")
     app = await house.connect(house.subscriber("app", ["alice"]))
     assert await app.subscribe((watch.status, 1)) == (1,)
-    lively = await house.connect(house.device("carol"), keep_alive=1)
-    silent = await house.connect(watch, keep_alive=1, will=Will(watch.status, b"lost", 1, retain=True))
-    closing = asyncio.create_task(silent.closed())
-    while not closing.done():
-        lively.send(Pingreq())
-        await asyncio.sleep(0.1)
-    assert await closing == []
+    for keep_alive in (1, 4, 16):  # a machine that stands still for longer hears of nobody
+        lively = await house.connect(other, keep_alive=keep_alive)
+        silent = await house.connect(watch, keep_alive=keep_alive, will=Will(watch.status, b"lost", 1, retain=True))
+        closing = asyncio.create_task(silent.closed())
+        stood_still, since = 0.0, time.monotonic()
+        while not closing.done():
+            lively.send(Pingreq())
+            await asyncio.sleep(0.1)
+            stood_still, since = max(stood_still, time.monotonic() - since), time.monotonic()
+        assert await closing == []
+        if stood_still < keep_alive:
+            break
+        await app.message()
+        await lively.leave()
     message = await app.message()
     assert (message.payload, message.qos, message.retain) == (b"lost", 1, False)
     late = await house.connect(house.subscriber("late", ["alice"]))

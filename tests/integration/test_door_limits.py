@@ -344,11 +344,16 @@ async def clog(house: House, peer: Peer, topic: str) -> tuple[Connection, int]:
 
 async def test_a_client_that_never_reads_is_cut_off(house: House, bob: Bystander) -> None:
     alice = house.device("alice")
-    peer = await house.connect(alice, keep_alive=1)
+    peer = await house.connect(alice)
     assert await peer.subscribe((alice.status, 0)) == (0,)
     connection, _ = await clog(house, peer, alice.status)
     assert connection._wire.transport.get_write_buffer_size() < 1024 * 1024
     await house.still_serves(bob)
+    deadlines = connection._deadlines
+    assert deadlines._silence is not None
+    deadlines._silence.cancel()
+    deadlines._keep_alive_s = 1.0  # a minute from the start would be long, and a second too short for what was before
+    deadlines._check()
     await house.until(lambda: connection not in house.door._connections, "it is cut off")
     await house.still_serves(bob)
 

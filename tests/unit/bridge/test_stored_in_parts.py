@@ -19,7 +19,7 @@ from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from tests.support.consent import agreeing_to_all, grant
-from tests.support.patience import until
+from tests.support.patience import PATIENCE_S, until
 from tests.unit.bridge.bench import Bench, GatedLog, Notes, delivery, event
 
 MANY = 4 * PART_EVENTS + 30
@@ -142,6 +142,7 @@ async def test_parts_are_large_where_nobody_else_sends_and_small_from_when_someb
     monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
     monkeypatch.setattr("bridge.pipeline.LONE_PART_EVENTS", LONE_PART_EVENTS)
+    monkeypatch.setattr("bridge.pace._OTHERS_S", PATIENCE_S)  # a busy machine may take longer to all parts
     bench = Bench()
     rows, phone, watch = Rows(bench.log), bench.source(), bench.source()
     sent = event("w"), {"name": "w", "n": 1}
