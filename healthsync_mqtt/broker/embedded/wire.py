@@ -14,6 +14,7 @@ from websockets.typing import Subprotocol
 from healthsync_mqtt.broker.embedded.frames import NORMAL, Frames, Opcode, close_frame, frame
 from healthsync_mqtt.broker.embedded.limits.addresses import ConnectionStanding, Knock
 from healthsync_mqtt.identity.certificates.demand import Demand
+from healthsync_mqtt.identity.certificates.records import TlsRecords
 
 
 class Listener(Protocol):
@@ -41,6 +42,7 @@ _GONE_S = 0.25
 
 _BYTES = 10  # bytes of the stream cost their number >> this in units of work
 _LINE = 8  # units of work of a line of the HTTP request
+_AT_ONCE = 1_000  # units of work that are spent on deciphering what one client sent, before others come
 
 
 class Tongue(StrEnum):
@@ -94,6 +96,9 @@ class Wire(asyncio.Protocol):
         self.peer = ""
         self._cut: asyncio.TimerHandle | None = None
         self._inbox = bytearray()
+        #: those of TLS, and what of their work was charged
+        self._records: TlsRecords | None = None
+        self._charged = 0
 
     @property
     def waits(self) -> bool:
@@ -104,7 +109,7 @@ class Wire(asyncio.Protocol):
         """The next bytes of the stream, got with about so much work, and what they cost."""
         data = bytes(self._inbox)
         self._inbox.clear()
-        return data, 1 + (len(data) >> _BYTES)
+        return data, 1 + (len(data) >> _BYTES) + self._toll()
 
     def allow(self, most: int) -> None:
         """Bytes of one unit of the pipe's own that are taken from now on, if that is more."""
@@ -128,6 +133,9 @@ class Wire(asyncio.Protocol):
         self.stands = True
         address = transport.get_extra_info("peername")
         self.peer = self.peer or (str(address[0]) if address else "?")
+        tls = transport.get_extra_info("ssl_object")
+        if isinstance(tls, TlsRecords):
+            self._records, tls.at_once = tls, _AT_ONCE
         self._listener = self._accept(self)
         if self._listener is None:
             self.transport.abort()
@@ -137,6 +145,9 @@ class Wire(asyncio.Protocol):
         if self._listener is not None:
             self._inbox += data
             self._listener.arrived()
+        if self._records is not None and self._records.stopped:
+            self._records.stopped = False
+            asyncio.get_running_loop().call_soon(self._go_on)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio names it
         """The socket is closed."""
@@ -184,6 +195,8 @@ class Wire(asyncio.Protocol):
         """
         self._mute = True
         self._inbox.clear()
+        if self._records is not None:
+            self._records.over()
         if soon and self.secure and self._paused:
             # Until the peer says goodbye TLS deciphers all that comes, at once and for nobody: of one that is not read
             # that is what has gathered. What was written goes out before the next round, and no more is waited for.
@@ -201,6 +214,19 @@ class Wire(asyncio.Protocol):
         self._mute = True
         self._inbox.clear()
         self.transport.abort()
+
+    def _toll(self) -> int:
+        """What deciphering has cost since the last time."""
+        if self._records is None:
+            return 0
+        before, self._charged = self._charged, self._records.work
+        return self._charged - before
+
+    def _go_on(self) -> None:
+        """Decipher more, in a round of its own, unless that waits for a turn."""
+        if not (self._paused or self._mute or self.transport.is_closing()):
+            self.transport.pause_reading()
+            self.transport.resume_reading()
 
 
 class WebSocketWire(Wire):
@@ -221,7 +247,8 @@ class WebSocketWire(Wire):
 
     def read(self, work: int) -> tuple[bytes, int]:
         """The next bytes of the stream inside the frames, got with about so much work, and what they cost."""
-        spent = 0
+        spent = toll = self._toll()
+        work += toll  # or a flood of small records would never get on
         while self._opening is not None and self._inbox and spent < work and not self._over:
             spent += self._open(self._opening)
         if self._over:

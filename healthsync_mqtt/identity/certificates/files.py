@@ -32,6 +32,7 @@ from healthsync_mqtt.config.private_files import (
 from healthsync_mqtt.config.secrets import KEY_PASSPHRASE_FILE, key_passphrase, passphrase_or_asked
 from healthsync_mqtt.errors import ConfigError, ConflictError
 from healthsync_mqtt.identity.certificates.issuing import Authority, nears_its_end, new_authority
+from healthsync_mqtt.identity.certificates.records import ServerContext
 
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -103,7 +104,7 @@ def server_context(
     With ``clients`` a client is asked for a certificate of our CA, or must have one. Which principal it names, and
     whether it was revoked, is for the door to decide.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = ServerContext()
     _harden(context)
     if minimum == "1.3":
         context.minimum_version = ssl.TLSVersion.TLSv1_3

@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from healthsync_mqtt.broker.embedded.wire import Wire
-from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
+from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server, server_context
 from tests.support.patience import PATIENCE_S
 
 
@@ -49,8 +49,6 @@ def test_who_is_revoked_and_floods_and_says_no_goodbye_gets_the_last_words_and_i
 
 async def ends(folder: Path) -> None:
     files = ensure_ca_and_server(folder, [], datetime.now(UTC))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(files.server_cert, files.server_key)
     held: asyncio.Queue[Held] = asyncio.Queue()
 
     def accept(wire: Wire) -> Held:
@@ -59,7 +57,7 @@ async def ends(folder: Path) -> None:
         return listener
 
     server = await asyncio.get_running_loop().create_server(
-        lambda: Wire(accept, secure=True), "127.0.0.1", 0, ssl=context
+        lambda: Wire(accept, secure=True), "127.0.0.1", 0, ssl=server_context(files)
     )
     try:
         client = await asyncio.to_thread(connected, server.sockets[0].getsockname(), files.ca_cert)
