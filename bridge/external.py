@@ -76,7 +76,11 @@ class ExternalEdge:
         external_tls(external)
         if base.settings.gateway.port is not None:
             expect_all_here(base.settings)
-        consent = ConsentWatch(external.registry_file or base.settings.paths.registry_db, base.gate)
+        consent = ConsentWatch(
+            external.registry_file or base.settings.paths.registry_db,
+            base.gate,
+            only_registered=external.devices == "registered",
+        )
         try:
             yield cls(base, consent)
         finally:

@@ -130,7 +130,9 @@ class Folds:
         return decoded, Chore(write, lambda: self._busy.discard(whose), portion)
 
     def _memory(self, whose: _Whose, left: Aftermath, names: "_Names") -> FormatMemory:
-        """What may be remembered now: nothing of a type that may not be stored."""
+        """What may be remembered now: nothing of a type that may not be stored, or of who may not send."""
+        if self._gate.barred(whose.user, whose.device) is not None:
+            return FormatMemory(*whose, None, (), ())
         now_us, keeps = self._clock_us(), self._gate.keeps
         lacking = frozenset(each for each in left.about if not keeps(whose.user, each, now_us))
         state = left.state

@@ -299,7 +299,7 @@ class Pipeline:
 
     def _take(self, delivery: Delivery, decoded: Decoded, now_us: int, chore: Chore | None = None) -> int:
         """Queue what is decoded; what that took beyond reading it once, which its sender is charged."""
-        source, _, origin, payload, _, _, form, _ = delivery
+        source, _, _, payload, _, _, form, _, _ = delivery
         more = 0
         if decoded.rejections or decoded.cost != len(payload):
             more = max(0, decoded.work - len(payload))
@@ -311,8 +311,14 @@ class Pipeline:
         else:
             if form != OWN_FORM:
                 self._pace.others(self._loop.time())
-            self._waiting.append(waiting_for(delivery, self.gate.screen(decoded, origin.user, now_us), chore))
+            self._waiting.append(waiting_for(delivery, self._admitted(delivery, decoded, now_us), chore))
         return more
+
+    def _admitted(self, delivery: Delivery, decoded: Decoded, now_us: int) -> Decoded:
+        """As far as it may be stored."""
+        if delivery.kept:
+            return self.gate.screen(decoded, delivery.origin.user, now_us)
+        return self.gate.admit(decoded, delivery.origin, now_us)
 
     def _hold(self, delivery: Delivery) -> _Undecoded:
         """What a delivery that is not decoded yet takes. Of a long message its room is charged, and nothing else."""
@@ -443,8 +449,7 @@ class Pipeline:
         chores += [chore for _, _, _, chore, _ in group if chore is not None]
         if group and group[-1].of is not None:
             part = group[-1]
-            user, now_us = part.delivery.origin.user, self._clock_us()
-            group[-1] = part._replace(decoded=self.gate.screen(part.decoded, user, now_us))
+            group[-1] = part._replace(decoded=self._admitted(part.delivery, part.decoded, self._clock_us()))
         made = Group(group, chores)
         if self._locked_out:
             self._locked_out.sift(made)
@@ -576,12 +581,11 @@ class Pipeline:
             at = end
 
     def _screen_again(self, now_us: int) -> None:
-        """Consent has changed while deliveries waited, for a commit that is tried again perhaps: it is asked anew."""
+        """Consent, or who may send, has changed while deliveries waited, perhaps for a second try: it is asked anew."""
         self._consent = self.gate.version
-        screen = self.gate.screen
 
         def screened(each: WaitingDelivery) -> WaitingDelivery:
-            return each._replace(decoded=screen(each.decoded, each.delivery.origin.user, now_us))
+            return each._replace(decoded=self._admitted(each.delivery, each.decoded, now_us))
 
         self._group.waiting = [screened(each) for each in self._group.waiting]
         self._waiting.change(screened)

@@ -34,7 +34,7 @@ class DailyLimit:
             return
         last: Origin | None = None  # deliveries of one device come in a row mostly: they are added up first
         events = 0
-        for (_, _, origin, _, _, _, _, _), decoded, _ in commit.outcomes:
+        for (_, _, origin, _, _, _, _, _, _), decoded, _ in commit.outcomes:
             if origin is not last:
                 self._sent(last, events, commit.at_us)
                 last, events = origin, 0

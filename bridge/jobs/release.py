@@ -171,7 +171,7 @@ def _discard(no: int, journal: Journal) -> None:
 
 
 def _delivery(row: RejectedRow) -> Delivery:
-    return Delivery(_Nobody(), 0, _origin(row), row.raw, form=row.form)
+    return Delivery(_Nobody(), 0, _origin(row), row.raw, form=row.form, kept=True)
 
 
 def _origin(row: RejectedRow) -> Origin:

@@ -58,7 +58,7 @@ def acknowledge(outcomes: Iterable[Outcome], epoch: str, position: Callable[[str
     of: Origin | None = None  # whose last message was new in every event of it, and how many it had
     size = 0
     for outcome in outcomes:
-        (source, token, origin, _, retained, told, _, _), (_, _, rejections, _, _, _, _), seqs = outcome
+        (source, token, origin, _, retained, told, _, _, _), (_, _, rejections, _, _, _, _), seqs = outcome
         if source is not last:
             last = source
             waiting = tokens.setdefault(source, [])

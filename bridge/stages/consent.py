@@ -1,16 +1,19 @@
 """What a user has not agreed to goes no further. Pure decisions over a snapshot of consent.
 
 ``store`` is asked once a delivery, after decoding: an event without it is rejected with ``no_consent`` and nothing of
-its content is kept. ``share`` is asked for each event on its way to subscribers.
+its content is kept. ``share`` is asked for each event on its way to subscribers. Where an external broker lets clients
+in, the gate knows of devices and users that may not send, too: theirs is rejected with ``not_allowed``.
 """
 
 from __future__ import annotations
 
 import threading
+from functools import partial
 from operator import attrgetter, is_
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, NOBODY, Permission, Permissions, Purpose
+from healthsync_mqtt.identity.people.senders import Standing
 from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.event import Decoded, Omitted, Rejection, omitted
 from healthsync_mqtt.model.reasons import Reason
@@ -18,9 +21,29 @@ from healthsync_mqtt.model.reasons import Reason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from healthsync_mqtt.identity.people.senders import SenderChanges
+    from healthsync_mqtt.model.origin import Origin
     from healthsync_mqtt.model.record import Record
 
 _NOT_AGREED: Final = "the user has not agreed to data of this type being stored"
+
+_Key = TypeVar("_Key")
+
+
+class Barred(NamedTuple):
+    """Why a sender's events are not taken; ``retry``: they may be, later."""
+
+    message: str
+    retry: bool = False
+
+
+_UNKNOWN: Final = Barred("no such device is registered for this user")
+_UNNAMED: Final = Barred("the topic does not say which device sent this: publish to the device's own events topic")
+_OF_DEVICE: Final = {
+    Standing.removed: Barred("this device was removed"),
+    Standing.suspended: Barred("this device is suspended; what it sends may be taken later", retry=True),
+}
+_OF_USER: Final = {Standing.suspended: Barred("this user is suspended; what is sent may be taken later", retry=True)}
 _type_of: Final = attrgetter("type")
 _OURS: Final = frozenset({
     "id", "user_id", "type", "start_time", "end_time", "value", "device", "utc_offset", "source", "version", "op",
@@ -40,6 +63,11 @@ class ConsentGate:
         self.analysis: dict[str, Permission] = dict(permissions[Purpose.analysis])
         #: another number after each change
         self.version = 0
+        self._devices: dict[tuple[str, str], Standing] = {}
+        self._users: dict[str, Standing] = {}
+        self._only_known = False
+        #: somebody may not send, as far as it is known here
+        self._bars = False
         self._changed: set[str] = set()
         self._storing_changed: set[str] = set()
         self._lock = threading.Lock()
@@ -70,6 +98,37 @@ class ConsentGate:
             self.insights.update(permissions[Purpose.insights])
             self.analysis.update(permissions[Purpose.analysis])
             self.version += 1
+
+    def bar(self, changes: SenderChanges, *, only_known: bool) -> None:
+        """Go by how senders stand from now on; ``only_known``: a device that is none of these may not send either."""
+        with self._lock:
+            if changes.whole:
+                self._devices, self._users = dict(changes.devices), dict(changes.users)
+            else:
+                _move(self._devices, changes.devices, keep_active=only_known)
+                _move(self._users, changes.users, keep_active=False)
+            self._only_known = only_known
+            self._bars = only_known or bool(self._devices) or bool(self._users)
+            self.version += 1
+
+    def barred(self, user: str, device: str | None, *, by_provider: bool = False) -> Barred | None:
+        """Why nothing is taken from this sender; None: it is. ``by_provider``: it is no device's, but an adapter's."""
+        if not self._bars:
+            return None
+        why = _OF_USER.get(self._users.get(user, Standing.active))
+        if why is not None or (device is None and by_provider):
+            return why
+        if device is None:
+            return _UNNAMED if self._only_known else None
+        standing = self._devices.get((user, device))
+        if standing is None:
+            return _UNKNOWN if self._only_known else None
+        return _OF_DEVICE.get(standing)
+
+    def admit(self, decoded: Decoded, origin: Origin, now_us: int) -> Decoded:
+        """The delivery, received now, as far as its sender may send at all and it may be stored."""
+        why = self.barred(origin.user, origin.device, by_provider=origin.provider is not None)
+        return self.screen(decoded, origin.user, now_us) if why is None else refused_whole(decoded, why)
 
     def changed(self) -> frozenset[str]:
         """The users whose permission to share has become another one since the last call."""
@@ -116,6 +175,23 @@ class ConsentGate:
 
 def _different(one: Mapping[str, Permission], other: Mapping[str, Permission]) -> set[str]:
     return {user for user in one.keys() | other.keys() if one.get(user) != other.get(user)}
+
+
+def _move(known: dict[_Key, Standing], changes: Mapping[_Key, Standing], *, keep_active: bool) -> None:
+    for key, standing in changes.items():
+        if standing is Standing.active and not keep_active:
+            known.pop(key, None)
+        else:
+            known[key] = standing
+
+
+def refused_whole(decoded: Decoded, why: Barred) -> Decoded:
+    """Everything of a delivery as rejections, of whose content nothing is kept."""
+    refused = partial(Rejection, reason=Reason.NOT_ALLOWED, field=None, message=why.message, raw=b"", retry=why.retry)
+    rejections = [refused(event.index, event.id) for event in decoded.events]
+    rejections += [refused(rejection.index, rejection.id) for rejection in decoded.rejections]
+    rejections.sort(key=lambda rejection: rejection.index)
+    return decoded._replace(events=[], rejections=rejections)
 
 
 def stripped(decoded: Decoded, permission: Permission, now_us: int) -> Decoded:

@@ -390,6 +390,9 @@ class ExternalSettings(Section):
     provisioned: bool = False
     """Devices log in there with the passwords that `broker provision` tells the broker, which verifies no tokens
     (Mosquitto): who enrols over HTTP is handed one."""
+    devices: Literal["any", "registered"] = "any"
+    """Whose events are taken: any device's that the broker lets in and the registry has not removed or suspended, or
+    those of registered devices alone. Then topics that name no device take events of adapters only."""
     canonical: bool = True
     """Publish canonical events for subscribers."""
     guarded: bool = False

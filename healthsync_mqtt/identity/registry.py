@@ -52,6 +52,7 @@ from healthsync_mqtt.identity.people.opening import open_tables
 from healthsync_mqtt.identity.people.passkeys import PasskeyBook
 from healthsync_mqtt.identity.people.records import Admin, Device, Subscriber, User
 from healthsync_mqtt.identity.people.revocation import Revocation, after, end_families, raise_epoch
+from healthsync_mqtt.identity.people.senders import SenderBook
 from healthsync_mqtt.identity.people.sessions import SessionBook, SessionRole
 from healthsync_mqtt.identity.people.sightings import SightingBook
 from healthsync_mqtt.identity.people.sources import SourceBook
@@ -94,6 +95,7 @@ class Registry:
         self.refused_logins = RefusedLoginBook(tables)
         self.audit_outbox = AuditOutbox(tables)
         self.sightings = SightingBook(tables)
+        self.senders = SenderBook(tables)
         self.dashboards = DashboardBook(tables)
         self.sources = SourceBook(tables)
         self.apps = AppBook(tables)

@@ -51,6 +51,7 @@ class Delivery(NamedTuple):
     ``retained``: it came with RETAIN, which events topics do not have; the receipt says that it was ignored.
     ``told``: its acknowledgement says what became of its events. ``form`` names the format it is written in, one of
     ``formats.catalogue``. ``traceparent``: the trace it belongs to, as its sender says it; nobody has read it.
+    ``kept``: it came before and was kept, so whether its sender may send was asked then.
     """
 
     source: Source
@@ -61,3 +62,4 @@ class Delivery(NamedTuple):
     told: bool = False
     form: str = OWN_FORM
     traceparent: str = ""
+    kept: bool = False

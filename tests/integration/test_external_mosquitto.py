@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -254,6 +255,43 @@ async def test_a_revoked_device_is_thrown_out_and_may_not_come_back(broker: Mosq
         async with talk(broker.address) as again:
             await again.login(broker.account("alice-lost"), clean=False)
             assert again.code in {4, 5}
+
+
+async def test_what_a_removed_device_sends_is_refused_before_the_broker_has_heard_of_it(
+    broker: Mosquitto, bridge: BridgeProcess
+) -> None:
+    """Nothing follows the registry for the broker: the device is let in, and the bridge takes nothing of it."""
+    with broker.registry() as registry:
+        registry.add_device("alice", "sold", NOW)
+    await broker.provision()
+    async with talk(broker.address) as sold:
+        await sold.login(broker.account("alice-sold"))
+        await sold.subscribe("users/alice/devices/sold/receipts")
+        await sold.publish("users/alice/devices/sold/events", event("before"))
+        await sold.hear(until=b"before", seconds=PATIENCE_S)
+        with broker.registry() as registry:
+            registry.remove_device("alice", "sold", NOW + 1)
+        refused = await _told(sold, "after", lambda receipt: receipt["rejected"])
+        (why,) = refused["rejected"]
+        assert (why["code"], why["message"], "retry" in why) == ("not_allowed", "this device was removed", False)
+        assert why["id"] not in stored(broker, "alice")
+        with broker.registry() as registry:
+            registry.add_device("alice", "sold", NOW + 2)
+        taken = await _told(sold, "again", lambda receipt: receipt["stored"])
+        assert taken["stored"][0] in stored(broker, "alice")
+
+
+async def _told(device: Talk, name: str, wanted: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """The first receipt that is wanted, of one event after the other."""
+    number = 0
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            number += 1
+            await device.publish("users/alice/devices/sold/events", event(f"{name}-{number}"))
+            await device.hear(until=b'%s-%d"' % (name.encode(), number), seconds=PATIENCE_S)
+            receipt: dict[str, Any] = json.loads(device.messages[-1].payload)
+            if wanted(receipt):
+                return receipt
 
 
 async def test_provisioning_twice_says_nothing_the_second_time(broker: Mosquitto, bob: Talk) -> None:

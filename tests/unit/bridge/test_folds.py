@@ -12,6 +12,7 @@ from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.formats.life_dashboard import LifeDashboard
 from healthsync_mqtt.formats.port import AppMessage, Declared, Fold, Gone, Made, event_id
 from healthsync_mqtt.identity.consent.decisions import in_force
+from healthsync_mqtt.identity.people.senders import SenderChanges, Standing
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.origin import Origin
 from tests.support.consent import agreeing_to_all, grant
@@ -72,6 +73,23 @@ async def test_each_message_is_folded_on_what_the_one_before_left(form: Counter)
     assert [json.loads(each.body)["value"] for each in bench.log.committed.log] == [{"steps": 100}] * 5
     assert bench.log.reader().format_state("alice", "watch", "counter") == b"500"
     assert source.tokens == [1, 2, 3, 4, 5]
+    assert bench.balanced()
+    bench.close()
+
+
+async def test_who_may_not_send_any_more_changes_and_takes_back_nothing_that_is_remembered(
+    form: Counter,
+) -> None:
+    gate = agreeing_to_all("alice")
+    bench = Bench(gate=gate)
+    bench.pipeline.submit([message(bench, 1, {"total": 100})])
+    await bench.settle()
+    gate.bar(SenderChanges(1, {("alice", "watch"): Standing.removed}, {}), only_known=False)
+    bench.pipeline.submit([message(bench, 2, {"total": 300, "gone": "to/"})])
+    await bench.settle()
+    assert steps(bench.log) == 100
+    assert bench.log.reader().format_state("alice", "watch", "counter") == b"100"
+    assert bench.counters.snapshot()["rejected_by_reason"] == {"not_allowed": 2}, "the event, and what it takes back"
     assert bench.balanced()
     bench.close()
 

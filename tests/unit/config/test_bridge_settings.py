@@ -94,6 +94,18 @@ async def test_canonical_events_follow_a_connection_when_that_is_set(tmp_path: P
         assert (service.edge.follower.connected in serving.connections._users) is publishes
 
 
+@pytest.mark.parametrize("devices", ["any", "registered"])
+async def test_unregistered_devices_are_taken_unless_that_is_set(tmp_path: Path, devices: str) -> None:
+    settings = load_settings(tmp_path, {"external.devices": devices})
+    with Registry.open(settings.paths.registry_db) as registry:
+        registry.add_user("alice", "all", NOW_US)
+        registry.add_device("alice", "watch", NOW_US)
+    async with Service.open(settings, ExternalEdge.open) as service:
+        gate = service.ground.gate
+        assert gate.barred("alice", "watch") is None
+        assert (gate.barred("alice", "scale") is None) is (devices == "any")
+
+
 @pytest.mark.parametrize("guarded", [True, False])
 async def test_types_asked_for_by_name_go_to_a_broker_when_that_is_set(tmp_path: Path, *, guarded: bool) -> None:
     settings = load_settings(tmp_path, {"external.guarded": guarded})

@@ -182,6 +182,8 @@ tests/unit/bridge/edges/test_external_source.py::test_a_shard_stores_its_users_a
     external.shard
 tests/unit/config/test_bridge_settings.py::test_canonical_events_follow_a_connection_when_that_is_set
     external.canonical
+tests/unit/config/test_bridge_settings.py::test_unregistered_devices_are_taken_unless_that_is_set
+    external.devices
 tests/unit/config/test_bridge_settings.py::test_types_asked_for_by_name_go_to_a_broker_when_that_is_set
     external.guarded
 tests/integration/test_external_mosquitto.py::test_the_bridge_stops_when_the_rules_can_be_crossed
