@@ -13,7 +13,7 @@ from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, NOBODY, Permission, Permissions, Purpose
-from healthsync_mqtt.identity.people.senders import Standing
+from healthsync_mqtt.identity.people.senders import SenderStanding
 from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.event import Decoded, Omitted, Rejection, omitted
 from healthsync_mqtt.model.reasons import Reason
@@ -40,10 +40,12 @@ class Barred(NamedTuple):
 _UNKNOWN: Final = Barred("no such device is registered for this user")
 _UNNAMED: Final = Barred("the topic does not say which device sent this: publish to the device's own events topic")
 _OF_DEVICE: Final = {
-    Standing.removed: Barred("this device was removed"),
-    Standing.suspended: Barred("this device is suspended; what it sends may be taken later", retry=True),
+    SenderStanding.removed: Barred("this device was removed"),
+    SenderStanding.suspended: Barred("this device is suspended; what it sends may be taken later", retry=True),
 }
-_OF_USER: Final = {Standing.suspended: Barred("this user is suspended; what is sent may be taken later", retry=True)}
+_OF_USER: Final = {
+    SenderStanding.suspended: Barred("this user is suspended; what is sent may be taken later", retry=True)
+}
 _type_of: Final = attrgetter("type")
 _OURS: Final = frozenset({
     "id", "user_id", "type", "start_time", "end_time", "value", "device", "utc_offset", "source", "version", "op",
@@ -63,8 +65,8 @@ class ConsentGate:
         self.analysis: dict[str, Permission] = dict(permissions[Purpose.analysis])
         #: another number after each change
         self.version = 0
-        self._devices: dict[tuple[str, str], Standing] = {}
-        self._users: dict[str, Standing] = {}
+        self._devices: dict[tuple[str, str], SenderStanding] = {}
+        self._users: dict[str, SenderStanding] = {}
         self._only_known = False
         #: somebody may not send, as far as it is known here
         self._bars = False
@@ -115,7 +117,7 @@ class ConsentGate:
         """Why nothing is taken from this sender; None: it is. ``by_provider``: it is no device's, but an adapter's."""
         if not self._bars:
             return None
-        why = _OF_USER.get(self._users.get(user, Standing.active))
+        why = _OF_USER.get(self._users.get(user, SenderStanding.active))
         if why is not None or (device is None and by_provider):
             return why
         if device is None:
@@ -177,9 +179,9 @@ def _different(one: Mapping[str, Permission], other: Mapping[str, Permission]) -
     return {user for user in one.keys() | other.keys() if one.get(user) != other.get(user)}
 
 
-def _move(known: dict[_Key, Standing], changes: Mapping[_Key, Standing], *, keep_active: bool) -> None:
+def _move(known: dict[_Key, SenderStanding], changes: Mapping[_Key, SenderStanding], *, keep_active: bool) -> None:
     for key, standing in changes.items():
-        if standing is Standing.active and not keep_active:
+        if standing is SenderStanding.active and not keep_active:
             known.pop(key, None)
         else:
             known[key] = standing

@@ -23,7 +23,7 @@ from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.refused_logins import MOST_OF_CLIENT, RefusedLogin
 from healthsync_mqtt.identity.people.passkeys import Passkey
-from healthsync_mqtt.identity.people.senders import Standing
+from healthsync_mqtt.identity.people.senders import SenderStanding
 from healthsync_mqtt.identity.people.sessions import SessionRole
 from healthsync_mqtt.identity.people.sightings import SeenEvent, SeenLogin
 from healthsync_mqtt.identity.registry import Registry
@@ -130,20 +130,20 @@ class RegistryContract:
             both.one.add_device("alice", name, NOW_US)
         both.one.remove_device("alice", "old", NOW_US)
         both.one.revocation.suspend_device("alice", "ring", NOW_US)
-        barred = {("alice", "old"): Standing.removed, ("alice", "ring"): Standing.suspended}
+        barred = {("alice", "old"): SenderStanding.removed, ("alice", "ring"): SenderStanding.suspended}
         found = both.other.senders.fetch(active=False)
         assert (found.devices, found.users, found.whole) == (barred, {}, True)
         everybody = both.other.senders.fetch(active=True)
-        assert everybody.devices == barred | {("alice", "watch"): Standing.active}
+        assert everybody.devices == barred | {("alice", "watch"): SenderStanding.active}
         assert both.other.senders.since(found.change, active=False) == (found.change, {}, {}, False)
         both.one.remove_device("alice", "watch", NOW_US)
         both.one.add_device("alice", "old", NOW_US)
         both.one.revocation.suspend_user("alice", NOW_US)
         newer = both.other.senders.since(found.change, active=False)
-        assert newer.devices == {("alice", "watch"): Standing.removed, ("alice", "old"): Standing.active}
-        assert (newer.users, newer.whole) == ({"alice": Standing.suspended}, False)
+        assert newer.devices == {("alice", "watch"): SenderStanding.removed, ("alice", "old"): SenderStanding.active}
+        assert (newer.users, newer.whole) == ({"alice": SenderStanding.suspended}, False)
         both.one.revocation.resume_user("alice")
-        assert both.other.senders.since(newer.change, active=False).users == {"alice": Standing.active}
+        assert both.other.senders.since(newer.change, active=False).users == {"alice": SenderStanding.active}
         assert both.other.senders.since(1 << 40, active=True).whole, "of another registry"
 
     def test_what_users_agreed_to(self, both: Both) -> None:

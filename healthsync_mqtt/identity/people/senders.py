@@ -13,7 +13,7 @@ _MOST_CHANGES: Final = 2_000
 """More of them than this are read as a whole: that costs less than one by one."""
 
 
-class Standing(Enum):
+class SenderStanding(Enum):
     """How one stands with the registry. One that it never heard of has none."""
 
     active = "active"
@@ -28,8 +28,8 @@ class SenderChanges(NamedTuple):
     """
 
     change: int
-    devices: Mapping[tuple[str, str], Standing]
-    users: Mapping[str, Standing]
+    devices: Mapping[tuple[str, str], SenderStanding]
+    users: Mapping[str, SenderStanding]
     whole: bool = False
 
 
@@ -57,8 +57,8 @@ class SenderBook:
             named = self._tables.tuples(_SQL["changed"], change)
             if not self._tables.number(PEOPLE["oldest_change"]) - 1 <= change <= newest or len(named) > _MOST_CHANGES:
                 return self.fetch(active=active)
-            devices: dict[tuple[str, str], Standing] = {}
-            users: dict[str, Standing] = {}
+            devices: dict[tuple[str, str], SenderStanding] = {}
+            users: dict[str, SenderStanding] = {}
             for kind, key in named:
                 if kind == "principal":
                     devices |= dict(map(_device, self._tables.tuples(_SQL["device_of_client"], key)))
@@ -67,18 +67,18 @@ class SenderBook:
             return SenderChanges(newest, devices, users)
 
 
-def _device(row: tuple[str, str, int | None, int | None]) -> tuple[tuple[str, str], Standing]:
+def _device(row: tuple[str, str, int | None, int | None]) -> tuple[tuple[str, str], SenderStanding]:
     user, device, removed_us, suspended_us = row
     return (user, device), _standing(removed_us, suspended_us)
 
 
-def _user(row: tuple[str, int | None]) -> tuple[str, Standing]:
+def _user(row: tuple[str, int | None]) -> tuple[str, SenderStanding]:
     """Of a user who was removed the consents are gone, which is enough."""
     user, suspended_us = row
     return user, _standing(None, suspended_us)
 
 
-def _standing(removed_us: int | None, suspended_us: int | None) -> Standing:
+def _standing(removed_us: int | None, suspended_us: int | None) -> SenderStanding:
     if removed_us is not None:
-        return Standing.removed
-    return Standing.active if suspended_us is None else Standing.suspended
+        return SenderStanding.removed
+    return SenderStanding.active if suspended_us is None else SenderStanding.suspended

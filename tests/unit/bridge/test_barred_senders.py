@@ -7,15 +7,15 @@ import pytest
 from bridge.jobs.consent_watch import ConsentWatch
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.identity.people.senders import SenderChanges, Standing
+from healthsync_mqtt.identity.people.senders import SenderChanges, SenderStanding
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.testing.log_items import NOW_US
 from tests.support.consent import agreeing
 from tests.unit.bridge.bench import Bench, delivery, event, origin, until
 
-REMOVED = SenderChanges(1, {("alice", "watch"): Standing.removed}, {})
-SUSPENDED = SenderChanges(1, {("alice", "watch"): Standing.suspended}, {})
+REMOVED = SenderChanges(1, {("alice", "watch"): SenderStanding.removed}, {})
+SUSPENDED = SenderChanges(1, {("alice", "watch"): SenderStanding.suspended}, {})
 
 
 def barring(changes: SenderChanges, *, only_known: bool = False) -> ConsentGate:
@@ -99,8 +99,8 @@ async def test_the_receipt_says_that_a_suspended_device_may_send_it_again_later(
     ],
 )
 def test_whom_the_registry_knows(sender: Origin, only_known: bool, why: str) -> None:
-    devices = {("alice", "watch"): Standing.removed, ("alice", "band"): Standing.active}
-    gate = barring(SenderChanges(1, devices, {"carol": Standing.suspended}, whole=True), only_known=only_known)
+    devices = {("alice", "watch"): SenderStanding.removed, ("alice", "band"): SenderStanding.active}
+    gate = barring(SenderChanges(1, devices, {"carol": SenderStanding.suspended}, whole=True), only_known=only_known)
     found = gate.barred(sender.user, sender.device, by_provider=sender.provider is not None)
     assert why in (found.message if found else "")
     assert bool(found) is bool(why)

@@ -12,7 +12,7 @@ from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.formats.life_dashboard import LifeDashboard
 from healthsync_mqtt.formats.port import AppMessage, Declared, Fold, Gone, Made, event_id
 from healthsync_mqtt.identity.consent.decisions import in_force
-from healthsync_mqtt.identity.people.senders import SenderChanges, Standing
+from healthsync_mqtt.identity.people.senders import SenderChanges, SenderStanding
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.origin import Origin
 from tests.support.consent import agreeing_to_all, grant
@@ -84,7 +84,7 @@ async def test_who_may_not_send_any_more_changes_and_takes_back_nothing_that_is_
     bench = Bench(gate=gate)
     bench.pipeline.submit([message(bench, 1, {"total": 100})])
     await bench.settle()
-    gate.bar(SenderChanges(1, {("alice", "watch"): Standing.removed}, {}), only_known=False)
+    gate.bar(SenderChanges(1, {("alice", "watch"): SenderStanding.removed}, {}), only_known=False)
     bench.pipeline.submit([message(bench, 2, {"total": 300, "gone": "to/"})])
     await bench.settle()
     assert steps(bench.log) == 100
