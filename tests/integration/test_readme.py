@@ -145,7 +145,7 @@ def test_a_devices_life(checkout: Path, up: Service) -> None:
     assert ring(code) == ring() == "stored"
     withdraw, rejected, remove, audit, verify = block("A device's life", "sh", 1).splitlines()
     shell(withdraw, checkout, up)
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     while (said := ring()) == "stored" and time.monotonic() < until:
         pass
     assert said == "no_consent"
@@ -163,7 +163,7 @@ def test_an_activity_ends_as_points(checkout: Path, up: Service, tmp_path: Path)
         # Carol took back her consent above: a sink that is new gets nothing of hers.
         stored = len(up.cli("events", "list", "--type", "heart_rate", "--user", "demo"))
         assert stored >= 120
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE_S
         query = block("Query and chart", "sh", 1).replace("localhost:8086", place)
         while '"values"' not in (answer := shell(query, checkout, up)) or json_count(answer) < stored:
             assert time.monotonic() < until, (answer, stored, up.cli("sink", "status"))

@@ -318,7 +318,7 @@ class Rig:
         await asyncio.to_thread(copy_log, log, copy)
         with SqliteLogReader.open(copy) as reader:
             copied = reader.head()
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE_S
         while (anchor := AnchorFile(anchor_path(log)).read()) is None or anchor.head <= copied:
             assert time.monotonic() < until, "the anchor does not move on"
             await asyncio.sleep(0.05)
@@ -351,7 +351,7 @@ class Rig:
         serial = renew_server(self.broker.data / "certs", ["localhost"], datetime.now(UTC)).serial_number
         assert self.broker.process
         self.broker.process.send_signal(signal.SIGHUP)
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE_S
         while await asyncio.to_thread(shown_serial, ("localhost", self.broker.port)) != serial:
             assert time.monotonic() < until, "the broker does not take its new certificate up"
             await asyncio.sleep(0.05)

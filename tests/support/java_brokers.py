@@ -76,7 +76,7 @@ class JavaBroker(Mosquitto):
         command = [*JAVA, "-cp", self.jars, str(source), str(self.port), str(folder), *url]
         with (self.root / "java.log").open("ab") as log:
             self.process = child.start(command, stdout=log, stderr=log)
-        self.wait_listening(within=120)
+        self.wait_listening()
         return self
 
     def start_hooks(self) -> None:

@@ -111,7 +111,7 @@ async def soak(plan: ServerPlan, directory: Path, say: Callable[[str], None]) ->
                         await run.kill()
                     else:
                         await {"server": server.kill, "cut": server.cut, "full": server.fill}[fault](run)
-                        await run.wait_progress(events=3, within=60)
+                        await run.wait_progress(events=3)
                         await run.compare()
                     if number % 10 == 0:
                         say(f"{number} faults, {len(run.history.acknowledged)} acknowledged")

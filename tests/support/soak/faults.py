@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.patience import PATIENCE_S
 from tests.support.soak.run import Soak, SoakError
 
 DISK = "14m"
 BALLAST = 10 << 20
 FILE_LIMIT = 3 << 20
-FULL_WITHIN = 90.0
+FULL_WITHIN = PATIENCE_S
 QUIET = 2.0
 
 
@@ -29,7 +30,7 @@ async def pause(soak: Soak, seconds: float) -> None:
     await asyncio.sleep(seconds)
     soak.service.send(signal.SIGCONT)
     soak.count("SIGSTOP")
-    await soak.wait_progress(within=30)
+    await soak.wait_progress()
     await soak.compare()
 
 

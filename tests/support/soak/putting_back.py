@@ -10,10 +10,11 @@ from healthsync_mqtt.storage.anchor import AnchorFile
 from healthsync_mqtt.storage.sqlite.comparison import anchor_path
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.history import LogCheck
+from tests.support.patience import PATIENCE_S
 from tests.support.service import NotReadyError
 from tests.support.soak.run import Soak, SoakError
 
-RESENT_WITHIN = 90.0
+RESENT_WITHIN = PATIENCE_S
 
 
 def copy_log(source: Path, target: Path) -> None:

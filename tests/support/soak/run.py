@@ -14,13 +14,14 @@ from healthsync_mqtt.storage.opening import encryption, open_reader
 from tests.support.device import Device, Door
 from tests.support.history import History, LogCheck
 from tests.support.identities import everybody, logins
+from tests.support.patience import PATIENCE_S
 from tests.support.service import NotReadyError, Service
 from tests.support.shifted import WallClock
 from tests.support.soak.group import MEMBERS, Group
 from tests.support.wire import tls_context
 
 READ_AT_ONCE = 5000
-GIVEN_WITHIN = 120.0
+GIVEN_WITHIN = PATIENCE_S
 USERS, DEVICES = 3, 2
 #: Six devices: each QoS in each version of MQTT. One of QoS 0 speaks TLS.
 QOS = (1, 2, 0, 2, 0, 1)
@@ -93,12 +94,14 @@ class Soak:
                 await self.start()
             for device in self.devices:
                 device.sending = False
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 await asyncio.gather(*tasks)
             await self._all_given(self.group)
         except TimeoutError:
             waiting = sum(len(device.unacknowledged) + len(device.in_flight) for device in self.devices)
-            raise SoakError(f"{waiting} messages are not acknowledged after a minute on a healthy service") from None
+            raise SoakError(
+                f"{waiting} messages are not acknowledged in {PATIENCE_S:g} s on a healthy service"
+            ) from None
         finally:
             for task in (*tasks, watching, members):
                 task.cancel()
@@ -142,7 +145,7 @@ class Soak:
         """The service is down: nobody knows a port."""
         self.door = self.tls = None
 
-    async def wait_progress(self, events: int = 1, within: float = 20) -> None:
+    async def wait_progress(self, events: int = 1, within: float = PATIENCE_S) -> None:
         """Return when ``events`` more were acknowledged; raise SoakError when that takes too long."""
         goal = len(self.history.acknowledged) + events
         until = time.monotonic() + within
