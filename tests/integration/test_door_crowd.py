@@ -4,14 +4,19 @@ import asyncio
 import resource
 import socket
 import ssl
+import sys
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from healthsync_mqtt.broker.embedded.limits.descriptors import SPARE, connections_at_most, raise_soft_limit
+from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.mqtt.codec.packets import ConnectCode
 from tests.support.inprocess import Bystander, House
 from tests.support.peer import Peer
+from tests.support.service import Service
 
 
 def settings(**limits: Any) -> Any:
@@ -123,3 +128,14 @@ def test_the_soft_limit_is_raised_as_far_as_it_goes() -> None:
         assert raise_soft_limit(1 << 40) == (hard if hard != resource.RLIM_INFINITY else (1 << 40) + SPARE)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limits of another process are told on Linux only")
+def test_a_service_that_is_started_with_few_descriptors_takes_as_many_as_it_may(tmp_path: Path) -> None:
+    """Shells give 1,024, which are fewer than the connections of the default settings."""
+    few = ("bash", "-c", 'ulimit -Sn 512 && exec "$@"', "bash")
+    with Service(tmp_path / "data", wrapper=few) as service:
+        assert service.process is not None
+        soft, hard = psutil.Process(service.process.pid).rlimit(psutil.RLIMIT_NOFILE)
+    limits = LimitSettings()
+    assert soft == min(hard, limits.max_connections + limits.max_unauthenticated + SPARE)

@@ -3,7 +3,9 @@
 import asyncio
 import random
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -32,7 +34,7 @@ from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.testing.log_contract import EventLogContract, Store
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
-from tests.support.patience import until, wait_until
+from tests.support.patience import PATIENCE_S, until, wait_until
 from tests.support.postgres import NEEDED, PASSWORD, Postgres, server_of_a_module
 from tests.unit.storage.sealed import codec
 
@@ -107,6 +109,36 @@ def test_two_writers_share_one_order_and_store_each_event_once(server: Postgres)
     for user in {row.user for row in rows}:
         own = [row.position for row in rows if row.user == user]
         assert own == list(range(1, len(own) + 1)), "a user's events have one order"
+
+
+def test_who_follows_two_writers_never_sees_a_row_before_the_one_that_is_before_it(server: Postgres) -> None:
+    """The order of commits is the order of seq: a follower that has gone past a place would miss what came there."""
+    place, each_writes = server.place(), 400
+    gaps: list[tuple[int, list[int]]] = []
+    both_write = threading.Barrier(3)
+
+    def write(number: int) -> None:
+        with PostgresEventLog.open(place) as log:
+            both_write.wait(PATIENCE_S)
+            for first in range(0, each_writes, 4):
+                log.stage([item(f"w{number}-{n}", f"user{n % 7}") for n in range(first, first + 4)], [], NOW_US)
+                log.commit()
+
+    def follow() -> None:
+        at, until = 0, time.monotonic() + PATIENCE_S
+        with PostgresLogReader.open(place) as reader:
+            both_write.wait(PATIENCE_S)
+            while at < 2 * each_writes and time.monotonic() < until:
+                if seqs := [row.seq for row in reader.read(at, 50, history=True)]:
+                    if seqs != list(range(at + 1, at + 1 + len(seqs))):
+                        gaps.append((at, seqs))
+                    at = seqs[-1]
+        assert at == 2 * each_writes, gaps
+
+    with PostgresEventLog.open(place), ThreadPoolExecutor(3) as threads:
+        for each in [threads.submit(write, 0), threads.submit(write, 1), threads.submit(follow)]:
+            each.result(PATIENCE_S)
+    assert gaps == []
 
 
 def test_bridges_that_start_together_make_the_schema_once(server: Postgres) -> None:

@@ -52,6 +52,9 @@ def test_a_service_works_on_it_and_goes_on_after_each_kill(server: Postgres, dat
         assert erased["erased"]
         assert [each["user_id"] for each in service.cli("events", "list", "--history")] == ["bob"]
         assert service.cli("rejected", "list") == []
+    said = [line for line in service.log_tail(1_000_000).splitlines() if "storage.server" in line]
+    assert len(said) == 2, "at each start"
+    assert all("on the disk of this server, and on no other" in line for line in said)
     assert PASSWORD not in service.log_tail(1_000_000)
     files = [path for path in data.rglob("*") if path.is_file() and path.name != "secret"]
     assert [path.name for path in files if PASSWORD.encode() in path.read_bytes()] == []

@@ -113,7 +113,11 @@ def _held_open(topic: str) -> KafkaTroubleError:
 
 
 class Kafka:
-    """One connection of a sink, used from one thread. A call takes about ``timeout_s`` at most; KafkaTroubleError."""
+    """One connection of a sink, used from one thread. A call takes about ``timeout_s`` at most; KafkaTroubleError.
+
+    But for ``send``: the library may wait for ever for a coordinator that went away (confluentinc/librdkafka#5456).
+    The service ends the process of a sink that says nothing, and the next one's ``open`` fences what that one began.
+    """
 
     def __init__(self, config: KafkaConfig, password: str | None, *, epoch: str) -> None:
         """Touches no server: ``open`` does."""

@@ -45,12 +45,22 @@ def test_any_encoding_of_the_terminal_gets_an_answer(monkeypatch: pytest.MonkeyP
     assert second.startswith("name  Zo")
 
 
-def test_the_command_answers_under_a_locale_without_letters() -> None:
+WITHOUT_LETTERS = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def test_a_degree_sign_is_printed_by_the_program_under_a_locale_without_letters() -> None:
+    asked = ["-c", "from healthsync_mqtt.cli.main import main; main()", "type", "show", "body_temperature"]
+    done = subprocess.run([sys.executable, *asked], env=os.environ | WITHOUT_LETTERS, capture_output=True, check=True)
+    assert b"celsius also in" in done.stdout
+
+
+def test_what_is_said_and_emitted_is_under_a_locale_without_letters() -> None:
     script = (
         "from healthsync_mqtt.cli import output\n"
         "output.for_any_locale()\noutput.say('Zo\\xeb')\noutput.emit({'a': '\\u65e5'})"
     )
-    environment = os.environ | {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | WITHOUT_LETTERS, capture_output=True, check=True
+    )
     assert json.loads(done.stdout) == {"a": "日"}
     assert b"Zo" in done.stderr
