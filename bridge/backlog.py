@@ -32,7 +32,7 @@ _source_of: Final = attrgetter("delivery.source")
 def work_of(each: WaitingDelivery) -> int:
     """What a delivery costs a commit: about the number of its events, and more where they are long."""
     _, _, rejections, total, size, _, _ = each.decoded
-    work = max(total, size >> LONG)
+    work = total if size < total << LONG else size >> LONG  # max() costs as much as all of this
     return work + _REFUSED * len(rejections) if rejections else work
 
 

@@ -81,7 +81,9 @@ class Group:
                 yield Portion(items, (), place, last=False)
                 items, work = [], 0
             origin = delivery.origin
-            if (cost := max(len(events), size >> LONG)) <= most:
+            count = len(events)
+            cost = count if size < count << LONG else size >> LONG
+            if cost <= most:
                 items += [make(Item, (origin, event)) for event in events]
                 work += cost
             else:
