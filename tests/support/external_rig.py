@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import random
+import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.client.backoff import Backoff
 from healthsync_mqtt.errors import HealthSyncError
@@ -37,7 +39,7 @@ from tests.support.external_bridge import BridgeProcess, Proxy, Wire
 from tests.support.history import History
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import PATIENCE_S
-from tests.support.postgres import Postgres
+from tests.support.postgres import Postgres, database_of
 from tests.support.rabbitmq import RabbitMq
 from tests.support.shifted import WallClock
 from tests.support.soak.putting_back import copy_log, put_back
@@ -72,10 +74,12 @@ class Rig:
     faults: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     ordered: bool = True
-    #: All bridges write one log there, and share all messages.
+    #: All bridges write one log there, share all messages, and have one registry there, too.
     postgres: Postgres | None = None
-    #: where each bridge reaches it; else at its own port
-    postgres_ports: Mapping[str, int] = field(default_factory=dict)
+    #: the ports of all servers that may be the primary; else that one alone
+    hosts: Sequence[int] = ()
+    #: at which ports each bridge reaches them; else at their own
+    bridge_hosts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     #: a file system of its own for the log's tables
     disk: Path | None = None
     #: The broker is a RabbitMQ, which speaks 3.1.1 alone.
@@ -103,10 +107,18 @@ class Rig:
         self.broker = RabbitMq(self.root, bridges=names) if self.rabbitmq else Mosquitto(self.root)
         self.clock = WallClock(self.root / "clock")
         now = time.time_ns() // 1000
-        with self.broker.registry() as registry:
+        if self.postgres is not None:
+            self.postgres.directory(self.root / "server", disk=self.disk)
+            (self.root / "server" / "healthsync.toml").write_text(self._storage(self.hosts))
+            with (self.broker.data / "healthsync.toml").open("a") as settings:
+                settings.write(self._storage(self.hosts, shared=True))
+        with DataDirectory(self.broker.data).changing() as change:
             for user in (*(f"u{number}" for number in range(USERS)), *UNSURE, ORDERED):
-                registry.add_user(user, "all", now)
-                registry.add_device(user, "d", now)
+                change.registry.add_user(user, "all", now)
+                change.registry.add_device(user, "d", now)
+        if self.postgres is not None:  # bridges have the same keys: they are made before they are copied
+            with self.broker.registry() as registry:
+                DataDirectory(self.broker.data).device_identity(registry.device(ORDERED, "d"))
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Proxy]:
@@ -166,27 +178,37 @@ class Rig:
             Sinks(data).put(made_sink(kind="file", name="file", path=str(self.shipped)))
         elif self.ships:
             (data / "sinks").symlink_to(self.broker.data / "sinks")
+        registry_file = f'registry_file = "{self.broker.settings.paths.registry_db}"'
         text = f"""
         [external]
         host = "localhost"
         port = {port}
         ca_file = "{self.broker.certificates.ca_cert}"
-        registry_file = "{self.broker.settings.paths.registry_db}"
+        {registry_file if self.postgres is None else ""}
         canary = {str(self.canary).lower()}
         keep_alive_s = 5
         [bridge]
         id = "{name}"
         """
         if self.postgres is not None:
-            if name == self.bridges[0][0]:
-                self.postgres.directory(self.root / "server", disk=self.disk)
             if not any(part for _, part in self.bridges):
                 text = text.replace("[external]", '[external]\nshare = "all"')
-            settings = (self.root / "server" / "healthsync.toml").read_text()
-            ports = self.postgres.port, self.postgres_ports.get(name, self.postgres.port)
-            text += settings.replace(*(f"127.0.0.1:{port}/" for port in ports)) + "shared = true\n"
+            text += self._storage(self.bridge_hosts.get(name, self.hosts), shared=True, home=data == self.broker.data)
+            if data != self.broker.data:
+                shutil.copytree(self.broker.data / "keys", data / "keys")
         (data / "healthsync.toml").write_text(text)
         return data
+
+    def _storage(self, hosts: Sequence[int], *, shared: bool = False, home: bool = True) -> str:
+        """The settings of a log on the server behind these ports; ``shared``: and of a registry there."""
+        assert self.postgres is not None
+        secret = self.root / "server" / "secret"
+        named = ",".join(f"127.0.0.1:{port}" for port in hosts or (self.postgres.port,))
+        asked = "?target_session_attrs=read-write" if len(hosts) > 1 else ""
+        url = f"postgresql://healthsync@{named}/{database_of(self.root / 'server')}{asked}"
+        place = f'url = "{url}"\npassword_file = "{secret}"\n'
+        registry = f"[registry]\n{place}home = {str(home).lower()}\n"
+        return f"[storage]\n{place}" + (f"shared = true\n{registry}" if shared else "")
 
     @property
     def logs(self) -> dict[str, Path]:
@@ -440,7 +462,8 @@ class Rig:
         self._check_corrections(latest)
         self.violations += self.unsure.violations
         # A log that was put back lacks what only a device that is sure of its messages sends again.
-        sure = () if "restore" in self.faults else UNSURE
+        lossy = self.faults.keys() & {"restore", "failover that loses"}
+        sure = () if lossy else UNSURE
         told_of = {user: [key.id for key in self.unsure.receipted if key.user == user] for user in sure}
         for user, told in (self.acknowledged | told_of).items():
             if missing := set(told) - set(stored.get(user, [])):

@@ -123,14 +123,27 @@ class Postgres:
 
     def follow(self, primary: "Postgres") -> Self:
         """Begin as its standby, from a copy of what it has now."""
-        subprocess.run(
-            [
-                str(program("pg_basebackup")), "-d", primary.url, "-D", str(self.data), "-R", "-X", "stream",
-                "--checkpoint=fast", "--no-sync",
-            ],
-            check=True, capture_output=True, cwd=self.root, **self._as,
+        self._program(
+            "pg_basebackup", "-d", primary.url, "-D", str(self.data), "-R", "-X", "stream", "--checkpoint=fast",
+            "--no-sync",
         )  # fmt: skip
         return self.start()
+
+    def rewind(self, primary: "Postgres") -> Self:
+        """Begin as the standby of who took over from it, on what it has itself; it must not run."""
+        self._program("pg_rewind", "-D", str(self.data), f"--source-server={primary.url}", "-R", "--no-sync")
+        return self.start()
+
+    def promote(self) -> None:
+        """Take over, and take writes when this returns."""
+        self.execute("SELECT pg_promote()")
+        wait_until(lambda: self.execute("SELECT pg_is_in_recovery()") == [(False,)], "the standby takes over")
+
+    def reload(self, name: str, value: str) -> None:
+        """Have another setting from now on; the server has read it when this returns."""
+        self.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        self.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: self.execute(f"SHOW {name}") == [(value,)], f"the server has read {name}")
 
     def wait_ready(self) -> None:
         assert self.process is not None
@@ -207,7 +220,7 @@ class Postgres:
 
     def execute(self, statement: str, *, of: Path | None = None) -> list[Any]:
         """As the superuser, outside of a transaction; in the database of a data directory."""
-        database = {} if of is None else {"dbname": load_settings(of).storage.url.rpartition("/")[2]}
+        database = {} if of is None else {"dbname": database_of(of)}
         with psycopg.connect(self.url, autocommit=True, **database) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
@@ -226,14 +239,17 @@ class Postgres:
         secret = self.root / "password"
         secret.write_text(PASSWORD)
         secret.chmod(0o644)
-        subprocess.run(
-            [
-                str(program("initdb")), "-D", str(self.data), "-U", "healthsync", "--auth=scram-sha-256",
-                f"--pwfile={secret}", "--encoding=UTF8", "--locale=C", "--wal-segsize=4", "--no-sync",
-                "--no-instructions",
-            ],
-            check=True, capture_output=True, cwd=self.root, **self._as,
+        self._program(
+            "initdb", "-D", str(self.data), "-U", "healthsync", "--auth=scram-sha-256", f"--pwfile={secret}",
+            "--encoding=UTF8", "--locale=C", "--wal-segsize=4", "--no-sync", "--no-instructions",
+            "--data-checksums",  # what pg_rewind needs, too
         )  # fmt: skip
+
+    def _program(self, name: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [str(program(name)), *arguments], check=False, capture_output=True, text=True, cwd=self.root, **self._as
+        )
+        assert done.returncode == 0, f"{name}: {done.stderr}"
 
 
 def _gone(process: psutil.Process) -> bool:
@@ -281,6 +297,11 @@ class EndsAfterCommit(_PassedOn):
         if statement == b"COMMIT":
             self._then()
         return answer
+
+
+def database_of(data: Path) -> str:
+    """The name of the database that a data directory's log is in."""
+    return load_settings(data).storage.url.partition("?")[0].rpartition("/")[2]
 
 
 def account() -> dict[str, Any]:

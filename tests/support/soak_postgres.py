@@ -18,7 +18,9 @@ from pathlib import Path
 from tests.support.external_bridge import Proxy, Wire
 from tests.support.external_rig import Rig
 from tests.support.postgres import Postgres
+from tests.support.soak.failover import Clerk, Failovers
 from tests.support.soak.faults import filled, small_disk, until_quiet
+from tests.support.soak.pair import Pair
 from tests.support.soak.run import Soak, SoakError
 from tests.support.soak.scenario import Outcome, outcome
 
@@ -42,6 +44,10 @@ class ServerPlan:
     full_disks: int = 2
     #: nothing passes between some bridges and the server for a while, and no connection ends; where they share the log
     partitions: int = 0
+    #: the server lost, and its standby that has all takes over; where bridges share the log
+    failovers: int = 0
+    #: the same with one that is behind
+    losses: int = 0
     #: the rows on the server are sealed
     sealed: bool = False
     #: no fault begins after so long; 0: all of them do
@@ -51,6 +57,7 @@ class ServerPlan:
         """All of them in an order that the seed decides, while there is time."""
         found = ["kill"] * self.kills + ["server"] * self.server_kills + ["cut"] * self.cuts
         found += ["full"] * self.full_disks + ["partition"] * self.partitions
+        found += ["failover"] * self.failovers + ["loss"] * self.losses
         random.Random(self.seed).shuffle(found)
         began = time.monotonic()
         return (each for each in found if not self.seconds or time.monotonic() - began < self.seconds)
@@ -132,41 +139,61 @@ async def soak_shared(
     names = ["main", *(f"bridge-{number}" for number in range(2, bridges + 1))]
     parts = [(name, f"{number}/{bridges}" if rabbitmq else "") for number, name in enumerate(names, 1)]
     async with AsyncExitStack() as stack:
-        postgres = stack.enter_context(Postgres())
-        disk: Path | None = postgres.root / "small" if plan.full_disks else None
+        pair = stack.enter_context(Pair.running())
+        hosts = pair.ports if plan.failovers or plan.losses else (pair.primary.port,)
+        disk: Path | None = pair.primary.root / "small" if plan.full_disks else None
         if disk is not None and not stack.enter_context(small_disk(disk, SHARED_DISK)):
             disk = None
-        wires = {name: await stack.enter_async_context(Proxy(postgres.port)) for name in names}
+        wires = {name: [await stack.enter_async_context(Proxy(port)) for port in hosts] for name in names}
         rig = Rig(
-            root=directory, rng=rng, bridges=parts, postgres=postgres, corrections=True, ships=True,
+            root=directory, rng=rng, bridges=parts, postgres=pair.primary, corrections=True, ships=True,
             ordered=rabbitmq,  # where a user has one bridge at a time; $share keeps no order
-            postgres_ports={name: wire.port for name, wire in wires.items()}, rabbitmq=rabbitmq, disk=disk,
+            hosts=hosts, bridge_hosts={name: [wire.port for wire in each] for name, each in wires.items()},
+            rabbitmq=rabbitmq, disk=disk,
         )  # fmt: skip
+        if len(hosts) > 1:
+            pair.synchronous = plan.failovers > 0
+            await asyncio.to_thread(pair.follow)
+        failovers = Failovers(rig=rig, pair=pair, rng=rng)
         async with rig.running():
+            clerk = Clerk(data=rig.broker.data)
+            await asyncio.to_thread(clerk.hire)
+            changing = asyncio.create_task(clerk.run())
             for number, fault in enumerate(plan.faults(), 1):
                 if fault == "kill":
                     await rig.kill_bridge(rng.choice(names))
                 elif fault == "partition":
                     cut = rng.choice([names, *([name] for name in names)])  # all of them, or one alone
                     for name in cut:
-                        wires[name].wire = Wire.SILENT
+                        for wire in wires[name]:
+                            wire.wire = Wire.SILENT
                     await asyncio.sleep(rng.uniform(0.5, LONGEST_PARTITION_S))
                     for name in cut:
-                        wires[name].wire = Wire.WHOLE
+                        for wire in wires[name]:
+                            wire.wire = Wire.WHOLE
                     rig.fault("partition" if len(cut) > 1 else "partition of one")
                 elif fault == "full":
                     if disk is not None:
                         with filled(disk):
                             await _until_quiet(rig)
                         rig.fault("disk full")
+                elif fault in {"failover", "loss"}:
+                    await (failovers.keep if fault == "failover" else failovers.lose)()
                 else:
                     await asyncio.sleep(rng.uniform(0, 0.9))
-                    await asyncio.to_thread(postgres.kill if fault == "server" else postgres.cut)
+                    await asyncio.to_thread(pair.primary.kill if fault == "server" else pair.primary.cut)
                     if fault == "server":
-                        await asyncio.to_thread(postgres.start)
+                        await asyncio.to_thread(pair.primary.start)
                     rig.fault({"server": "server kill -9", "cut": "connections cut"}[fault])
                 say(f"{number} faults, {sum(map(len, rig.acknowledged.values()))} receipted")
+            clerk.working = False
+            await changing
         say(f"{rig.check()} stored")
+        if not plan.losses:
+            rig.violations += await asyncio.to_thread(clerk.check)  # its way there is in this loop
+        say(f"{len(clerk.made)} changes of the registry, {len(clerk.refused)} refused, {len(clerk.unknown)} not known")
+        for line in failovers.said():
+            say(line)
     return rig
 
 
@@ -186,6 +213,8 @@ def main() -> int:
     parser.add_argument("--full-disks", type=int, default=2, help="no room for the tables (default 2)")
     parser.add_argument("--bridges", type=int, default=1, help="so many share it, on a Mosquitto (default 1: none)")
     parser.add_argument("--partitions", type=int, default=0, help="nothing passes to PostgreSQL (default 0; shared)")
+    parser.add_argument("--failovers", type=int, default=0, help="to a synchronous standby (default 0; shared)")
+    parser.add_argument("--losses", type=int, default=0, help="to a standby that is behind (default 0; shared)")
     parser.add_argument("--rabbitmq", action="store_true", help="on a RabbitMQ, each with a part of the users")
     parser.add_argument("--sealed", action="store_true", help="the rows on the server are sealed (of one service)")
     parser.add_argument("--seconds", type=float, default=0, help="no fault begins after so long (default: all do)")
@@ -193,13 +222,16 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.sealed and asked.bridges > 1:
         parser.error("a log that bridges share is not sealed")
-    if asked.partitions and asked.bridges == 1:
-        parser.error("partitions are of bridges that share a log: --bridges 3")
+    if (asked.partitions or asked.failovers or asked.losses) and asked.bridges == 1:
+        parser.error("partitions and failovers are of bridges that share a log: --bridges 3")
+    if asked.failovers and asked.losses:
+        parser.error("what a failover may lose is another run's: --failovers or --losses")
     seed = secrets.randbelow(1 << 32) if asked.seed is None else asked.seed
     say(f"SEED={seed}")
     plan = ServerPlan(
         seed=seed, kills=asked.kills, server_kills=asked.server_kills, cuts=asked.cuts, full_disks=asked.full_disks,
-        partitions=asked.partitions, sealed=asked.sealed, seconds=asked.seconds,
+        partitions=asked.partitions, failovers=asked.failovers, losses=asked.losses, sealed=asked.sealed,
+        seconds=asked.seconds,
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="soak-") as directory:
         if asked.bridges > 1:
