@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from itertools import count
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.storage.anchor import AnchorFile
 from healthsync_mqtt.storage.postgres.faults import ServerGoneError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
@@ -98,6 +101,36 @@ def test_a_group_that_no_standby_waited_for_is_not_acknowledged(server: Postgres
         assert committed.result(PATIENCE_S) == 2
         assert log.stage([item("b")], [], NOW_US) == [0]
         log.commit()
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["runs", "starts"])
+def test_a_row_that_no_standby_had_is_not_missed_after_a_failover(
+    server: Postgres, tmp_path: Path, *, opened: bool
+) -> None:
+    """After a crash the server shows what it was committing, told to nobody: a standby need not have it."""
+    place, anchor = server.place(), AnchorFile(tmp_path / "postgres.anchor")
+    with PostgresEventLog.open(place, anchor=anchor) as log:
+        log.stage([item("a")], [], NOW_US)
+        log.commit()
+        with PostgresEventLog.open(place) as other, ThreadPoolExecutor(1) as pool, server.no_standby():
+            other.stage([item("b")], [], NOW_US)
+            committed = pool.submit(other.commit)
+            wait_until(server.waiting, "the group waits for the standby")
+            server.kill()
+            server.start()
+            with pytest.raises(StoreError):
+                committed.result(PATIENCE_S)
+        if opened:
+            log.close()
+        with PostgresEventLog.open(place, anchor=anchor) if opened else nullcontext(log) as seeing:
+            assert seeing.stage([item("b")], [], NOW_US) == [0], "it is there to be seen"
+            seeing.rollback()
+            seeing.anchor()
+            server.lose(place, 1)
+            server.cut()
+            assert seeing.stage([item("b")], [], NOW_US) == [2]
+            seeing.commit()
+    PostgresEventLog.open(place, anchor=anchor).close()
 
 
 def test_a_commit_is_told_although_what_comes_after_it_fails(server: Postgres) -> None:

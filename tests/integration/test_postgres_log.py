@@ -296,13 +296,6 @@ def test_another_log_behind_the_same_address_is_not_written(server: Postgres) ->
             log.stage([item("a")], [], NOW_US)
 
 
-def lose(server: Postgres, place: ServerPlace, last: int) -> None:
-    """As a standby that takes over without the newest rows: the log ends with the row ``last``."""
-    for table in ("log", "identity"):
-        server.execute(f"DELETE FROM {place.schema}.{table} WHERE seq > {last}")
-    server.execute(f"UPDATE {place.schema}.head SET seq = {last}, counted = least(counted, {last})")
-
-
 def test_a_bridge_that_runs_hears_with_its_next_group_that_another_accepted_what_is_left(server: Postgres) -> None:
     place = server.place()
     with PostgresEventLog.open(place) as one, PostgresEventLog.open(place) as other:
@@ -335,7 +328,7 @@ def test_a_bridge_misses_a_row_that_another_wrote_although_its_own_are_there(
         log.set_cursor("ship", 1)
         log.commit()
         log.anchor()
-        lose(server, place, 1)
+        server.lose(place, 1)
         if grown:
             with PostgresEventLog.open(place) as new:
                 new.stage([item("new")], [], NOW_US)
@@ -361,7 +354,7 @@ def test_a_reader_does_not_go_on_in_a_log_that_has_lost_what_it_gave(server: Pos
         assert [row.id for row in reader.read(0, 9)] == ["a", "lost"]
         server.cut()
         assert reader.head() == 2, "a connection that is cut alone is nothing"
-        lose(server, place, 1)
+        server.lose(place, 1)
         if grown:
             with PostgresEventLog.open(place) as new:
                 new.stage([item("b")], [], NOW_US)

@@ -218,6 +218,12 @@ class Postgres:
             commit()
         return bool(self.execute(f"SELECT pg_xact_status('{transaction}')") == [("committed",)])
 
+    def lose(self, place: ServerPlace, last: int) -> None:
+        """Be as a standby that takes over without the newest rows: the log ends with the row ``last``."""
+        for table in ("log", "identity"):
+            self.execute(f"DELETE FROM {place.schema}.{table} WHERE seq > {last}")
+        self.execute(f"UPDATE {place.schema}.head SET seq = {last}, counted = least(counted, {last})")
+
     def execute(self, statement: str, *, of: Path | None = None) -> list[Any]:
         """As the superuser, outside of a transaction; in the database of a data directory."""
         database = {} if of is None else {"dbname": database_of(of)}
@@ -277,6 +283,12 @@ class CutAtCommit(_PassedOn):
         super().__init__(connection)
         self._instead = instead
 
+    def lose(self, place: ServerPlace, last: int) -> None:
+        """Be as a standby that takes over without the newest rows: the log ends with the row ``last``."""
+        for table in ("log", "identity"):
+            self.execute(f"DELETE FROM {place.schema}.{table} WHERE seq > {last}")
+        self.execute(f"UPDATE {place.schema}.head SET seq = {last}, counted = least(counted, {last})")
+
     def execute(self, statement: bytes, *more: Any) -> Any:
         if statement != b"COMMIT":
             return self._connection.execute(statement, *more)
@@ -291,6 +303,12 @@ class EndsAfterCommit(_PassedOn):
     def __init__(self, connection: Any, then: Callable[[], object]) -> None:
         super().__init__(connection)
         self._then = then
+
+    def lose(self, place: ServerPlace, last: int) -> None:
+        """Be as a standby that takes over without the newest rows: the log ends with the row ``last``."""
+        for table in ("log", "identity"):
+            self.execute(f"DELETE FROM {place.schema}.{table} WHERE seq > {last}")
+        self.execute(f"UPDATE {place.schema}.head SET seq = {last}, counted = least(counted, {last})")
 
     def execute(self, statement: bytes, *more: Any) -> Any:
         answer = self._connection.execute(statement, *more)

@@ -104,6 +104,7 @@ class PostgresEventLog:
         *,
         alone: bool,
         part: MovePart,
+        known: LastPlace | None,
     ) -> None:
         """Use ``open``."""
         self._place = place
@@ -122,9 +123,12 @@ class PostgresEventLog:
         self._sketches = BlockSketches(making)
         #: Whether the open transaction has changed how the log is sealed, and how it was before.
         self._how_staged, self._how_before = False, self._how
-        #: The last row that writer and anchor know: of its last commit, or anybody's when its last group began.
-        self._last = next((LastPlace(*row) for row in fetch(connection, _SQL["last_row"])), None)
-        self._head = 0 if self._last is None else self._last.seq
+        #: The last row that writer and anchor know to be durable: of its last commit, or anybody's before it. What
+        #: else is there to be seen need not be on the standby: after a crash of the server, say, until that follows.
+        self._last = known
+        self._head = next((row[0] for row in fetch(connection, _SQL["last_row"])), 0)
+        #: Of the open transaction: the row at the head when it began, and its own last one.
+        self._begun_last: LastPlace | None = None
         self._staged_last: LastPlace | None = None
         #: The number of the open transaction, None without one, and the seq of its last row.
         self._transaction: str | None = None
@@ -187,7 +191,10 @@ class PostgresEventLog:
                     accept_restored(seen, epoch)
                     run(connection, _SQL["mint_epoch"], (epoch,))
                     run(connection, _SQL["unset_meta"], (MOVED,))
-                log = cls(place, connection, quotas or Quotas(), anchor, codec, alone=alone, part=part)
+                # What is there was before the COMMIT of the new epoch; else the anchor alone is sure.
+                head = fetch(connection, _SQL["head"])[0][0] if accept_restored else seen.anchored_head
+                known = row_at(connection, head)
+                log = cls(place, connection, quotas or Quotas(), anchor, codec, alone=alone, part=part, known=known)
                 if log.sealed and codec is not None and not accept_restored:
                     codec.prepare(make=False)
             except BaseException:
@@ -475,7 +482,7 @@ class PostgresEventLog:
         there = {row[0]: LastPlace(*row) for _, *row in known}
         if known[0][0] != self.epoch or (self._last is not None and there.get(self._last.seq) != self._last):
             raise other_log()
-        self._last = there.get(self._begun_head)
+        self._begun_last = there.get(self._begun_head)
 
     def _finish(self, cursors: dict[str, int | None], chores: Sequence[Callable[[Connection], None]]) -> None:
         connection = self._begun()
@@ -497,7 +504,7 @@ class PostgresEventLog:
         self._transaction = None
         self._how_staged = False
         self._head, self._positions = self._staged_head, self._staged_positions
-        self._last = self._staged_last or self._last
+        self._last = self._staged_last or self._begun_last
         self._quarantine.committed()
 
     def _make_durable(self, connection: Connection) -> None:
