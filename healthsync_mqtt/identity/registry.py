@@ -125,8 +125,12 @@ class Registry:
         return self._tables.write(quiet=quiet)
 
     def generation(self) -> int:
-        """A number that grows with every write of any process; about 20 µs."""
+        """A number that no other write has, of any process; about 20 µs."""
         return self._tables.generation()
+
+    def histories(self) -> int:
+        """How often a standby took over, or a backup: what ``since`` says then is of changes that nobody has read."""
+        return self._tables.histories()
 
     # Users
 

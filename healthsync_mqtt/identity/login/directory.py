@@ -24,6 +24,9 @@ class RosterSource(Protocol):
     def generation(self) -> int:
         """A number that changes with every write."""
 
+    def histories(self) -> int:
+        """A number that changes where changes that were read may be undone, and others have their numbers."""
+
     def roster(self) -> Roster:
         """Every principal that may connect."""
 
@@ -88,6 +91,7 @@ class Directory:
         self._registry = registry
         self._residents = {principal.client_id: principal for principal in residents}
         self._generation = -1
+        self._histories = 0
         self._change = -1
         self._consents = 0
         self._entries: dict[_Key, Membership] = {}
@@ -158,13 +162,18 @@ class Directory:
     def catch_up(self) -> None:
         """Read again what the registry says has changed; what was lost is in ``lost``. Blocks; StoreError."""
         with self._reading:
-            if self._registry.generation() == self._generation:
+            generation, histories = self._registry.generation(), self._registry.histories()
+            if generation == self._generation and histories == self._histories:
                 return
-            delta = None if self._change < 0 else self._registry.since(self._change, self._consents)
-            if delta is None:
+            delta = None
+            if self._change >= 0 and histories == self._histories:
+                delta = self._registry.since(self._change, self._consents)
+            if delta is None or self._registry.histories() != histories:
+                histories = self._registry.histories()
                 self._replace(self._registry.roster())
             else:
                 self._follow(delta)
+            self._histories = histories
 
     # -- inside ``catch_up``
 

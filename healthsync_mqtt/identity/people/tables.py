@@ -73,6 +73,10 @@ class Tables(ABC):
         """The number that every write raises."""
         return self.number(GENERATION["generation"])
 
+    def histories(self) -> int:
+        """How often what was read before may be of another history than what is there now. Nothing is asked for it."""
+        return 0
+
     def record(self, kind: Callable[..., R], sql: str, *parameters: object) -> R | None:
         """The first of the ``records``, if there is one."""
         return next(iter(self.records(kind, sql, *parameters)), None)

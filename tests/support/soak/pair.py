@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from tests.support.patience import wait_until
-from tests.support.postgres import Postgres
+from tests.support.postgres import PASSWORD, Postgres
 
 _FOLLOWS: Final = "SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'"
 _NAMES: Final = ("db1", "db2")
@@ -38,6 +38,12 @@ class Pair:
         """Of both, in an order that stays."""
         one, other = sorted((self.primary.port, self.standby.port))
         return one, other
+
+    @property
+    def url(self) -> str:
+        """Both, as an operator names them: whichever takes writes."""
+        hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
+        return f"postgresql://healthsync:{PASSWORD}@{hosts}/postgres?target_session_attrs=read-write"
 
     def follow(self, *, rewinding: bool = False) -> None:
         """The standby is one: it has what the primary has, and commits wait for it from now on if they are to.

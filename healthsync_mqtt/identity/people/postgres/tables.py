@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 import psycopg
+from psycopg import errors
 from psycopg.rows import TupleRow
 
 from healthsync_mqtt.errors import HealthSyncError, StoreError
@@ -22,9 +23,10 @@ from healthsync_mqtt.identity.people.postgres.connection import (
     keep_durable,
     migrate,
     translated,
+    value,
 )
 from healthsync_mqtt.identity.people.postgres.dialect import deletion, for_postgres, insertion, update
-from healthsync_mqtt.identity.people.tables import GENERATION, Key, Tables
+from healthsync_mqtt.identity.people.tables import Key, Tables
 from healthsync_mqtt.postgres.connection import Connection, ServerPlace, abandon, unremarked
 
 R = TypeVar("R")
@@ -53,6 +55,9 @@ class PostgresTables(Tables):
         self._listens = False
         self._known: int | None = None
         self._asked = 0.0
+        #: What the server calls its history; a standby that takes over begins another one.
+        self._history: str | None = None
+        self._histories = 0
 
     @classmethod
     def open(cls, place: ServerPlace) -> "PostgresTables":
@@ -132,6 +137,10 @@ class PostgresTables(Tables):
                 self._known = super().generation()
             return self._known
 
+    def histories(self) -> int:
+        """See ``Tables``: failovers and restores that a new connection has found."""
+        return self._histories
+
     def _silent(self) -> bool:
         """Whether no change was told of, as far as this end of the connection can say."""
         connection = self._connection
@@ -180,7 +189,8 @@ class PostgresTables(Tables):
             try:
                 yield
                 if self._raise:
-                    self.execute(GENERATION["raise_generation"])
+                    # Never one that another change had: a standby that takes over may not know of that.
+                    self._run(SQL["raise_generation"].encode())
                     self._run(b"SELECT pg_notify($1, '')", (self._channel,))
                 token = self._noted() if locks else ""
             except BaseException:
@@ -265,8 +275,26 @@ class PostgresTables(Tables):
         if self._closed:
             raise StoreError("the registry is closed", hint="open it again")
         if self._connection is None:
-            self._connection = connect_registry(self._place)
+            connection = connect_registry(self._place)
+            try:
+                self._look_back(connection)
+            except BaseException:
+                abandon(connection)
+                raise
+            self._connection = connection
         return self._connection
+
+    def _look_back(self, connection: Connection) -> None:
+        """Whether the numbers of changes that are known are of what the server has now. Who cannot tell says no."""
+        try:
+            history = str(value(connection, SQL["history"]))
+        except errors.DatabaseError:
+            if connection.closed:
+                raise
+            history = ""
+        if self._history is not None and (not history or history != self._history):
+            self._histories += 1
+        self._history = history
 
     def _drop(self) -> None:
         abandon(self._connection)

@@ -67,6 +67,13 @@ SELECT number FROM revocation_lists
 -- name: change_revocation_lists
 UPDATE revocation_lists SET number = $1
 
+-- name: history
+SELECT (SELECT system_identifier FROM pg_control_system())::text
+|| CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END
+
+-- name: raise_generation
+UPDATE generation SET value = greatest(value + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+
 -- name: generation
 SELECT value FROM generation
 
