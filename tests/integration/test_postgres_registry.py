@@ -143,6 +143,23 @@ def test_a_transaction_whose_connection_is_cut_is_no_change(server: Postgres, bo
     assert [each.id for each in both.other.users()] == ["alice"]
 
 
+def test_a_change_that_stood_still_for_so_long_that_its_session_was_ended_says_so(server: Postgres, both: Both) -> None:
+    """As when nothing passes for a while: that is an outage, and no defect to report."""
+
+    def add_late() -> None:
+        with both.one.write():
+            both.one.add_user("alice", "all", NOW_US)
+            connection = both.one._tables._connection  # type: ignore[attr-defined]
+            connection.execute("SET LOCAL idle_in_transaction_session_timeout = 1")
+            there = f"SELECT 1 FROM pg_stat_activity WHERE pid = {connection.info.backend_pid}"
+            wait_until(lambda: server.execute(there) == [], "the server has ended it")
+            both.one.add_user("bob", "all", NOW_US)
+
+    with pytest.raises(StoreError, match="cannot be reached"):
+        add_late()
+    assert both.one.users() == both.other.users() == []
+
+
 def _sees(directory: Directory, client_id: str) -> None:
     """The first look that begins so late that the server is asked says it, where none before did."""
     asked_by = time.monotonic() + tables._ASK_S

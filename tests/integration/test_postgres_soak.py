@@ -42,6 +42,24 @@ async def test_three_bridges_that_share_all_messages_survive_it(tmp_path: Path) 
 )
 async def test_bridges_that_share_it_on_rabbitmq_survive_it_too(tmp_path: Path) -> None:
     plan = ServerPlan(seed=284, kills=2, server_kills=1, cuts=1, full_disks=0, partitions=1)
-    rig = await soak_shared(plan, 2, tmp_path, lambda text: None, rabbitmq=True)
+    rig, _ = await soak_shared(plan, 2, tmp_path, lambda text: None, rabbitmq=True)
     assert rig.violations == []
     assert sum(rig.faults.values()) == 5
+
+
+async def test_bridges_go_on_where_a_synchronous_standby_takes_over(tmp_path: Path) -> None:
+    """And the one that was the primary follows it then, so that it can take over in its turn."""
+    plan = ServerPlan(seed=1903, kills=0, server_kills=0, cuts=0, full_disks=0, failovers=2)
+    rig, _ = await soak_shared(plan, 2, tmp_path, lambda text: None)
+    assert rig.violations == []
+    assert sum(count for name, count in rig.faults.items() if name.startswith("failover")) == 2
+
+
+async def test_devices_bring_back_what_an_asynchronous_standby_lost(tmp_path: Path) -> None:
+    """When somebody has done what the page says: all stopped, one accepts, the others as always."""
+    plan = ServerPlan(seed=1904, kills=0, server_kills=0, cuts=0, full_disks=0, losses=1)
+    rig, failovers = await soak_shared(plan, 2, tmp_path, lambda text: None)
+    assert rig.violations == []
+    [lost] = failovers.lost
+    assert lost > 0
+    assert len(failovers.healed) == 1

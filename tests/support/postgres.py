@@ -134,11 +134,6 @@ class Postgres:
         self._program("pg_rewind", "-D", str(self.data), f"--source-server={primary.url}", "-R", "--no-sync")
         return self.start()
 
-    def promote(self) -> None:
-        """Take over, and take writes when this returns."""
-        self.execute("SELECT pg_promote()")
-        wait_until(lambda: self.execute("SELECT pg_is_in_recovery()") == [(False,)], "the standby takes over")
-
     def reload(self, name: str, value: str) -> None:
         """Have another setting from now on; the server has read it when this returns."""
         self.execute(f"ALTER SYSTEM SET {name} = '{value}'")

@@ -130,8 +130,8 @@ async def soak(plan: ServerPlan, directory: Path, say: Callable[[str], None]) ->
 
 async def soak_shared(
     plan: ServerPlan, bridges: int, directory: Path, say: Callable[[str], None], *, rabbitmq: bool = False
-) -> Rig:
-    """The same where so many bridges write one log.
+) -> tuple[Rig, Failovers]:
+    """The same where so many bridges write one log, and go by one registry that somebody changes all the while.
 
     They share all messages of a Mosquitto, or each has a part of the users of a ``rabbitmq``.
     """
@@ -194,7 +194,7 @@ async def soak_shared(
         say(f"{len(clerk.made)} changes of the registry, {len(clerk.refused)} refused, {len(clerk.unknown)} not known")
         for line in failovers.said():
             say(line)
-    return rig
+    return rig, failovers
 
 
 async def _until_quiet(rig: Rig) -> None:
@@ -235,7 +235,7 @@ def main() -> int:
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="soak-") as directory:
         if asked.bridges > 1:
-            rig = asyncio.run(soak_shared(plan, asked.bridges, Path(directory), say, rabbitmq=asked.rabbitmq))
+            rig, _ = asyncio.run(soak_shared(plan, asked.bridges, Path(directory), say, rabbitmq=asked.rabbitmq))
             for line in [*(f"{name:16} {count}" for name, count in rig.faults.items()), *rig.violations]:
                 say(line)
             say(f"{len(rig.violations)} violations")

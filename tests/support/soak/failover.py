@@ -21,7 +21,7 @@ from tests.support.soak.pair import Pair
 _CLERK: Final = "clerk"
 _PAUSE_S: Final = 0.2
 _BEHIND: Final = 60
-"""Receipts of what the standby does not get, before it takes over."""
+"""Events with a receipt that the standby does not get, before it takes over."""
 _LONGEST_REACTION_S: Final = 3.0
 """What an operator takes to stop the bridges of a failover that may have lost rows."""
 
@@ -113,7 +113,8 @@ class Failovers:
         await asyncio.to_thread(self.pair.wait_for)
         await asyncio.to_thread(self.pair.leave_behind)
         held = await asyncio.to_thread(self._rows, self.pair.standby)
-        await self._progress(_BEHIND)
+        kept = {(user, name) for user, name, _ in held}
+        await self._until(lambda: len(self._receipted() - kept) >= _BEHIND, "events have a receipt that are lost next")
         await asyncio.sleep(self.rng.uniform(0, 0.9))
         await asyncio.to_thread(self.pair.fail_over, self.rng)
         self.rig.fault("failover that loses")

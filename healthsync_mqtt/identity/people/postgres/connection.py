@@ -70,7 +70,7 @@ def _store_error(error: psycopg.Error, doing: str) -> StoreError:
         return StoreError(f"{doing}: PostgreSQL was busy ({name})", hint="try again; see the server's log if it lasts")
     if isinstance(error, (errors.DiskFull, errors.OutOfMemory)):
         return StoreError(f"{doing}: PostgreSQL has no room ({name})", hint="free disk space on the server")
-    if isinstance(error, psycopg.OperationalError):
+    if isinstance(error, (psycopg.OperationalError, errors.IdleInTransactionSessionTimeout)):  # that ended the session
         hint = "is the server of registry.url up? nothing is changed while it is away; known logins go on"
         return RegistryGoneError(f"{doing}: PostgreSQL cannot be reached ({name})", hint=hint)
     return StoreError(f"{doing}: PostgreSQL says {name}", hint="report this message with the log")
