@@ -27,6 +27,7 @@ from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.links.client import MqttTransport
 from healthsync_mqtt.mqtt.links.manners import BEST, OLD, Manners
+from healthsync_mqtt.mqtt.links.port import ClientLogin
 from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.sinks.config import made as made_sink
@@ -99,6 +100,8 @@ class Rig:
     broker: Mosquitto = field(init=False)
     clock: WallClock = field(init=False)
     processes: dict[str, BridgeProcess] = field(default_factory=dict)
+    #: of the devices, by user
+    accounts: dict[str, ClientLogin] = field(default_factory=dict)
     #: what the devices of QoS 0 sent and heard
     unsure: History = field(default_factory=History)
 
@@ -126,6 +129,8 @@ class Rig:
         self.broker.start()
         if not self.rabbitmq:
             await self.broker.provision(*(name for name, _ in self.bridges))
+        for user in (*(f"u{number}" for number in range(USERS)), *UNSURE, ORDERED):
+            self.accounts[user] = self.broker.device_account(user, "d")
         async with Proxy(self.broker.port) as proxy:
             for name, part in self.bridges:
                 how = ["--shard", part] if part else []
@@ -219,7 +224,7 @@ class Rig:
 
     async def _device(self, number: int) -> None:
         user = f"u{number}"
-        account = self.broker.device_account(user, "d")
+        account = self.accounts[user]
         login = Credentials(
             user_id=user, device_id="d", client_id=account.client_id, username=account.username, token=account.password
         )
@@ -274,7 +279,7 @@ class Rig:
 
     def _unsure(self, user: str) -> Device:
         """A device of QoS 0: nothing but its receipt says that a message has come."""
-        account = self.broker.device_account(user, "d")
+        account = self.accounts[user]
         login = Login(client_id=account.client_id, token=account.password, user=user, device="d")
         context = tls_context(self.broker.certificates.ca_cert)
         door = Door(host="localhost", port=self.broker.port, context=context)
@@ -289,7 +294,7 @@ class Rig:
         told = self.acknowledged.setdefault(ORDERED, [])
         # A loaded broker that answers late has lost nothing: only the length of the run bounds this wait.
         async with talk(replace(self.broker.address, timeout=_ANSWER_S)) as device:
-            await device.login(self.broker.device_account(ORDERED, "d"))
+            await device.login(self.accounts[ORDERED])
             goal, free, seen = len(told) + messages, len(told) + _AHEAD, dict.fromkeys(self.logs, (0, 0))
             while self.sending if not messages else len(told) < goal:
                 names = [f"{ORDERED}-{len(told) + place}" for place in range(50 if messages else 10)]
