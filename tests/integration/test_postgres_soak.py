@@ -30,7 +30,7 @@ async def test_three_bridges_that_share_all_messages_survive_it(tmp_path: Path) 
     with small_disk(tmp_path / "small") as a_disk_can_be_made:
         pass
     plan = ServerPlan(seed=286, kills=3, server_kills=1, cuts=1, full_disks=1, partitions=1)
-    rig = await soak_shared(plan, 3, tmp_path / "soak", lambda text: None)
+    rig, _ = await soak_shared(plan, 3, tmp_path / "soak", lambda text: None)
     assert rig.violations == []
     assert rig.faults.pop("disk full", 0) == int(a_disk_can_be_made)
     partitions = rig.faults.pop("partition", 0) + rig.faults.pop("partition of one", 0)
