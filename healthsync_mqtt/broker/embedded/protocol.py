@@ -170,7 +170,7 @@ class Protocol:
                     spent += _EVENT + (len(payload) >> _BYTES)
                     token = packet_id if qos < 2 else packet_id | QOS2
                     # Half the price of Delivery(...), once for each message.
-                    append(make(Delivery, (source, token, origin, payload, False, five, OWN_FORM, "")))
+                    append(make(Delivery, (source, token, origin, payload, False, five, OWN_FORM, "", False)))
                     continue
             steps = self.STEPS.get(self.state)
             if steps is None:
