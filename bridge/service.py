@@ -29,6 +29,8 @@ from bridge.ground import Ground, ground
 from bridge.jobs.backups import Backups
 from bridge.jobs.daily_limit import DailyLimit
 from bridge.jobs.erasures import Erasures, erasures
+from bridge.jobs.evictions import LOOK_S as EVICTED_S
+from bridge.jobs.evictions import Evictions
 from bridge.jobs.format_memories import FORGET_S, FormatMemories
 from bridge.jobs.old_refusals import LOOK_S as OLD_REFUSALS_S
 from bridge.jobs.old_refusals import OldRefusals
@@ -214,6 +216,7 @@ class Service:
         self.tasks = base.tasks
         self.release = Release(pipeline, base.chores, base.reader)
         self.old_refusals = OldRefusals.of(base.settings, base.chores, base.calendar.now_us)
+        self._evictions = Evictions(base.journal.health)
         self._format_memories = FormatMemories(base.gate, pipeline.folds, base.reader, base.chores)
         self._dashboards = dashboards
         self._summaries = summaries
@@ -445,6 +448,7 @@ class Service:
             tasks.start("insights.process", self._insights.run())
         tasks.every("positions", _TICK_S, self._positions)
         tasks.every("quarantine", OLD_REFUSALS_S, self.old_refusals.look)
+        tasks.every("evictions", EVICTED_S, self._evictions.look)
         tasks.every("forgetting", FORGET_S, self._format_memories.look)
 
     def _grew(self, head: int) -> None:

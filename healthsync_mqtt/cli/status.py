@@ -109,6 +109,8 @@ def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "sessions", f"{sessions['dropped_messages']} messages found no room in their session"
     if sessions.get("router_restarts"):
         yield "router", f"begun anew {sessions['router_restarts']} times since the start"
+    if evicted := shown.get("storage", {}).get("quarantine_evicted"):
+        yield "quarantine", f"full: {evicted} refused events went, the oldest first; see: healthsync rejected list"
     for each in shown.get("sinks", []):
         if each["state"] not in {"idle", "shipping"}:
             yield (

@@ -269,6 +269,8 @@ METRICS: Final = (
            _at("storage", "pages_behind")),
     Metric("anchor_failing", _G, "1 while the file that tells a restored log from this one cannot be written.",
            _at("storage", "anchor_failing")),
+    Metric("quarantine_evicted_total", _C, "Refused events that went because the quarantine is full, the oldest first.",
+           _at("storage", "quarantine_evicted")),
     Metric("connections", _G, "Sessions that are connected; on an external broker: the bridge's own.",
            _at("connections")),
     Metric("open_connections", _G, "Connections that are open, logged in or not.", _at("counters", "connections")),

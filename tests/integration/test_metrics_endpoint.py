@@ -5,11 +5,14 @@ import json
 import socket
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
 
+from bridge import service
 from bridge.endpoint import Endpoint
+from bridge.jobs import evictions
 from healthsync_mqtt.config.sections import MetricsSettings
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, StoreError, UnavailableError
@@ -192,6 +195,29 @@ async def test_a_taken_port_is_said(tmp_path: Path) -> None:
             await endpoint.open()
         assert caught.value.hint == "choose another metrics.port"
         await endpoint.close()
+
+
+async def test_what_a_full_quarantine_lets_go_is_in_the_metrics_and_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[tuple[str, int]] = []
+    said = SimpleNamespace(warning=lambda event, evicted, **_: lines.append((event, evicted)))
+    monkeypatch.setattr(evictions, "log", said)
+    monkeypatch.setattr(service, "EVICTED_S", 0.02)
+    changes = {"metrics.port": 0, "quarantine.device_bytes": 2048}
+    async with opened(tmp_path / "data", changes) as house:
+        watch = house.device("anna")
+        peer = await house.connect(watch)
+        name = "healthsync_quarantine_evicted_total"
+        assert value((await get(house.ready.metrics, "/metrics")).body, name) == 0
+        for number in range(8):
+            await peer.publish(watch.events, event(f"e{number}", 9999))
+        kept = len(house.service.reader.rejected())
+        assert 0 < kept < 8
+        assert value((await get(house.ready.metrics, "/metrics")).body, name) == 8 - kept
+        await house.until(lambda: lines, "the log says it")
+        assert lines[0][0] == "bridge.quarantine_full"
+        assert 0 < lines[0][1] <= 8 - kept
 
 
 async def test_the_port_is_closed_with_the_service(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ which holds older states of pages, is cut. In a log of before, free space may ho
 is written anew once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import apsw
@@ -30,7 +30,13 @@ class LogErasure(NamedTuple):
     through: int = 0
 
 
-def erase(connection: apsw.Connection, erasure: LogErasure, names: dict[str, int], sketches: Sketches) -> list[str]:
+def erase(
+    connection: apsw.Connection,
+    erasure: LogErasure,
+    names: dict[str, int],
+    sketches: Sketches,
+    forget_refusals: Callable[[str], None],
+) -> list[str]:
     """Do it inside the transaction; the names that are no more. ``names`` is what the writer knows."""
     number = names.get(erasure.user)
     fetch(connection, SQL["overwrite"])
@@ -40,7 +46,7 @@ def erase(connection: apsw.Connection, erasure: LogErasure, names: dict[str, int
             _husks(connection, number, erasure.seqs)
         if erasure.names is None:
             return []
-        fetch(connection, SQL["forget_refusals"], (erasure.user,))
+        forget_refusals(erasure.user)
         going = []
         if number is not None:
             for each in ("forget_states", "forget_records", "forget_sealed_records", "forget_place", "forget_known"):

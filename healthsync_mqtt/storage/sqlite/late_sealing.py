@@ -8,6 +8,7 @@ import apsw
 from healthsync_mqtt.storage.late_sealing import LateSealing
 from healthsync_mqtt.storage.sealing import SEALED, KeptRefusal
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
+from healthsync_mqtt.storage.sqlite.quarantine import Quarantine
 from healthsync_mqtt.storage.sqlite.sealing import RowSealing
 from healthsync_mqtt.storage.sqlite.sketches import Sketches
 from healthsync_mqtt.storage.sqlite.statements import statements
@@ -49,9 +50,11 @@ class SqliteLateSealing(LateSealing):
         sealing: RowSealing,
         names: Mapping[int | None, str | None],
         sketches: Sketches,
+        quarantine: Quarantine,
     ) -> None:
         self._connection = connection
         self._sketches = sketches
+        self._quarantine = quarantine
         self._sealing = sealing
         self._names = names
 
@@ -86,6 +89,7 @@ class SqliteLateSealing(LateSealing):
             kept = KeptRefusal(field, message, event_id, sha256, raw)
             mark = fingerprint and self._sealing.codec.mark(user, fingerprint)
             stored = self._sealing.kept(user, number, place, kept)
+            self._quarantine.sealed((user, device), len(stored) - len(raw))
             changed.append((stored, size, None if sha256 is None else "", mark, number))
         self._connection.executemany(_SQL["seal_refusal"], changed).fetchall()
         return len(rows) == limit

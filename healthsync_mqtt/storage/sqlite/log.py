@@ -87,6 +87,7 @@ class SqliteEventLog:
         self._words: dict[int | None, str | None] = {}
         self._upkeep = Upkeep(connection, self._index, self._sketches, self._words)
         self._quarantine = Quarantine(connection, quotas)
+        self._quarantine.load()
         self._head = self._staged_head = 0
         #: The last row, as its anchor knows it: what is committed and what is staged.
         self._last: LastRow | None = None
@@ -218,12 +219,15 @@ class SqliteEventLog:
                 for memory in memories:
                     self._write_memory(memory)
                 gone = [
-                    name for each in erasures for name in erase(self._connection, each, self._names, self._sketches)
+                    name
+                    for each in erasures
+                    for name in erase(self._connection, each, self._names, self._sketches, self._quarantine.forget_user)
                 ]
                 was_due = self._checkpoints.due
                 owed = self._owed + self._staged_head - self._head
                 flushed = not puts_off and self._upkeep.run(owed, self._staged_head)
                 fetch(self._connection, "COMMIT")
+                self._quarantine.committed()
                 self._owed = owed if puts_off else 0
                 if flushed:
                     self._upkeep.emptied()
@@ -245,7 +249,6 @@ class SqliteEventLog:
                 raise store_error(error, "committing") from error
             raise
         self._head, self._last = self._staged_head, self._staged_last
-        self._quarantine.committed()
         self._positions |= self._staged_positions
         self._staged_positions = {}
         if erasures:
@@ -319,7 +322,7 @@ class SqliteEventLog:
         try:
             if not self._connection.in_transaction:
                 self._begin()
-            late = SqliteLateSealing(self._connection, self._sealing, self._words, self._sketches)
+            late = SqliteLateSealing(self._connection, self._sealing, self._words, self._sketches, self._quarantine)
             left = late.step(self._how, rows, self._staged_head)
             self._use(Sealed.of(dict(fetch(self._connection, _SQL["meta"]))))
         except apsw.Error as error:
@@ -526,7 +529,6 @@ class SqliteEventLog:
             number = self._names.pop(name)
             self._words.pop(number, None)
             self._positions.pop(number, None)
-        self._quarantine.forget()
 
     def _scrub_now(self) -> None:
         try:

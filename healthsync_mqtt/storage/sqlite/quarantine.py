@@ -26,6 +26,19 @@ _NOTHING: Final = KeptRefusal(None, "", None, None, b"")
 """What of a sealed refusal is readable. Whether there is a digest is told by one of no characters."""
 
 
+_RAW: Final = 10
+"""Where the bytes are in what is written of a row."""
+
+
+def _raise(sums: dict[Any, int], key: object, cost: int) -> None:
+    """Who has nothing is in no sum: names that are erased are not kept here."""
+    total = sums.get(key, 0) + cost
+    if total:
+        sums[key] = total
+    else:
+        sums.pop(key, None)
+
+
 def _whole(text: str | None) -> str | None:
     """Without halves of characters, which other stores keep."""
     return text and text.encode("utf-8", "replace").decode()
@@ -40,16 +53,24 @@ class _Refusal(NamedTuple):
 
 
 class Quarantine:
-    """The writer's side. What each sender holds is read when it is first needed, and again after a rollback."""
+    """The writer's side.
+
+    What each sender holds is read once, when the log is opened: that is a look at all rows, and ``add`` runs where the
+    event loop is. From then on it follows every statement that changes the table, and a rollback takes back what was
+    added since the last commit. Nobody else writes the table while this log is open.
+    """
 
     def __init__(self, connection: apsw.Connection, quotas: Quotas) -> None:
         self._connection = connection
         #: What seals new rows; None: they are stored as they are.
         self.sealing: Sealing | None = None
         self._quotas = quotas
-        self._held: dict[Sender, int] | None = None
+        #: What there is of each sender, of each user and in all, with what is staged; who has nothing is in none.
+        self._held: dict[Sender, int] = {}
         self._users: dict[str, int] = {}
         self._total = self._last = 0
+        #: What is staged of it.
+        self._staged: dict[Sender, int] = {}
         self._evicted = self._evicted_before = 0
 
     @property
@@ -57,19 +78,25 @@ class Quarantine:
         """Rows that went because of a quota since the log was opened."""
         return self._evicted_before
 
+    def load(self) -> None:
+        """Read what there is, for as long as it takes; before anything is staged."""
+        for user, device, cost in fetch(self._connection, _SQL["held"], (ROW_COST,)):
+            self._add_to((user, device), cost)
+
     def forget(self) -> None:
-        """What is not committed did not happen, or somebody else has changed the table."""
-        self._held = None
+        """What is not committed did not happen."""
+        for sender, cost in self._staged.items():
+            self._add_to(sender, -cost)
+        self._staged.clear()
         self._evicted = self._evicted_before
 
     def committed(self) -> None:
         """What was done is durable."""
+        self._staged.clear()
         self._evicted_before = self._evicted
 
     def add(self, rejected: Sequence[Quarantined]) -> None:
         """Keep these; then what is over the quota of a device, a user or everybody goes, oldest first."""
-        if self._held is None:
-            self._load()
         refusals: dict[bytes, _Refusal] = {}
         for one in rejected:
             mark = fingerprint(one.origin, one.rejection)
@@ -109,8 +136,18 @@ class Quarantine:
 
     def adopt(self, rows: Sequence[RejectedRow]) -> None:
         """Add rows of another log with their numbers. Quotas are the next refusal's."""
-        self._many("add", [self._adopted(row) for row in rows])
-        self._held = None
+        adopted = [self._adopted(row) for row in rows]
+        self._many("add", adopted)
+        for row, stored in zip(rows, adopted, strict=True):
+            self._count((row.user, row.device), len(stored[_RAW]) + ROW_COST)
+
+    def forget_user(self, user: str) -> None:
+        """Take out what there is of a user."""
+        self._uncount(fetch(self._connection, _SQL["forget_user"], (user,)))
+
+    def sealed(self, sender: Sender, more: int) -> None:
+        """A row of this sender takes so many bytes more since it is sealed."""
+        self._count(sender, more)
 
     def _adopted(self, row: RejectedRow) -> tuple[Any, ...]:
         mark, form = refusal_mark(row), None if row.form == OWN_FORM else row.form
@@ -144,24 +181,21 @@ class Quarantine:
         wanted = {"numbers": json.dumps(list(numbers)), "before": before_us, "spare": spare_due_us}
         self._uncount(fetch(self._connection, _SQL["purge"], wanted))
 
-    def _load(self) -> None:
-        self._held, self._users, self._total = {}, {}, 0
-        for user, device, cost in fetch(self._connection, _SQL["held"], (ROW_COST,)):
-            self._count((user, device), cost)
-
     def _count(self, sender: Sender, cost: int) -> None:
-        assert self._held is not None
-        self._held[sender] = self._held.get(sender, 0) + cost
-        self._users[sender[0]] = self._users.get(sender[0], 0) + cost
+        self._staged[sender] = self._staged.get(sender, 0) + cost
+        self._add_to(sender, cost)
+
+    def _add_to(self, sender: Sender, cost: int) -> None:
+        _raise(self._held, sender, cost)
+        _raise(self._users, sender[0], cost)
         self._total += cost
 
     def _make_room(self, senders: Collection[Sender]) -> None:
-        assert self._held is not None
         quotas = self._quotas
         for sender in senders:
-            self._evict("oldest_of_device", sender, self._held[sender] - quotas.device_bytes)
+            self._evict("oldest_of_device", sender, self._held.get(sender, 0) - quotas.device_bytes)
         for user in {user: None for user, _ in senders}:
-            self._evict("oldest_of_user", (user,), self._users[user] - quotas.user_bytes)
+            self._evict("oldest_of_user", (user,), self._users.get(user, 0) - quotas.user_bytes)
         self._evict("oldest", (), self._total - quotas.total_bytes)
 
     def _evict(self, which: str, of: tuple[Any, ...], over: int) -> None:
@@ -178,9 +212,8 @@ class Quarantine:
         self._uncount(self._many("discard", [(no,) for no in numbers]))
 
     def _uncount(self, gone: Iterable[tuple[str, str | None, int]]) -> None:
-        if self._held is not None:  # else it is read when it is needed; that is a look at all rows, and not repeated
-            for user, device, size in gone:
-                self._count((user, device), -(size + ROW_COST))
+        for user, device, size in gone:
+            self._count((user, device), -(size + ROW_COST))
 
     def _many(self, which: str, bindings: Sequence[tuple[Any, ...]]) -> list[Any]:
         return self._connection.executemany(_SQL[which], bindings).fetchall()

@@ -39,6 +39,12 @@ def test_sessions_that_are_not_kept() -> None:
     ]
 
 
+def test_a_quarantine_that_is_full() -> None:
+    assert list(_noteworthy(certificates() | {"storage": {"quarantine_evicted": 0}})) == []
+    (note,) = _noteworthy(certificates() | {"storage": {"quarantine_evicted": 12}})
+    assert note == ("quarantine", "full: 12 refused events went, the oldest first; see: healthsync rejected list")
+
+
 def test_a_clock_that_is_not_believed() -> None:
     (note,) = _noteworthy(certificates() | {"clock_ahead_s": 365 * DAY_S + 7})
     assert note[0] == "clock"

@@ -1,10 +1,16 @@
 """What is refused cannot fill the disk: quotas by device, user and in all; the oldest goes first and is counted."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import apsw
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.port import EventLog, LogReader, Quarantined
@@ -123,8 +129,8 @@ def test_what_senders_hold_is_not_counted_anew_after_each_look_for_old_refusals(
 ) -> None:
     """That is a look at all rows, 91 ms of the event loop with 300,000, and came with the next refusal."""
     counted: list[None] = []
-    load = Quarantine._load
-    monkeypatch.setattr(Quarantine, "_load", lambda self: (counted.append(None), load(self)))
+    load = Quarantine.load
+    monkeypatch.setattr(Quarantine, "load", lambda self: (counted.append(None), load(self)))
     path = tmp_path / "events.db"
     with SqliteEventLog.open(path, quotas=QUOTAS) as log, SqliteLogReader.open(path) as reader:
         store = Opened(log, reader)
@@ -136,7 +142,7 @@ def test_what_senders_hold_is_not_counted_anew_after_each_look_for_old_refusals(
             log.commit()
             log.stage([], [refused(99, "carl")], NOW_US + 9)
             log.commit()
-        found = {sender: cost for sender, cost in (log._quarantine._held or {}).items() if cost}
+        found = log._quarantine._held
         assert counted == [None]
         assert set(found) == {(row.user, row.device) for row in reader.rejected(0, 999)}
         for (user, device), cost in found.items():
@@ -144,6 +150,82 @@ def test_what_senders_hold_is_not_counted_anew_after_each_look_for_old_refusals(
                 len(r.raw) + ROW_COST for r in reader.rejected(0, 999) if (r.user, r.device) == (user, device)
             )
         assert sum(found.values()) == log._quarantine._total == sum(log._quarantine._users.values())
+
+
+@contextmanager
+def steps_of(log: SqliteEventLog) -> Iterator[list[int]]:
+    """What the statements of this log cost, in steps of SQLite's machine: a row that is read is several."""
+    steps: list[int] = []
+    trace = partial(log._connection.trace_v2, apsw.SQLITE_TRACE_PROFILE)
+    trace(lambda told: steps.append(told["stmt_status"]["SQLITE_STMTSTATUS_VM_STEP"]))
+    try:
+        yield steps
+    finally:
+        log._connection.trace_v2(0, None)
+
+
+@pytest.mark.parametrize("after", ["opening", "a rollback", "a failed commit", "an erasure"])
+def test_staging_a_refusal_costs_the_same_however_many_there_are(tmp_path: Path, after: str) -> None:
+    """It is done where the event loop is; the whole quarantine was read with the first refusal after each of these."""
+    path = tmp_path / "events.db"
+    with SqliteEventLog.open(path) as log:
+        for sender in range(40):
+            log.stage([], [refused(n, f"u{sender}", size=1) for n in range(50)], NOW_US)
+        log.commit()
+    with SqliteEventLog.open(path) as log:
+        if after == "a rollback":
+            log.stage([], [refused(1_000)], NOW_US)
+            log.rollback()
+        elif after == "a failed commit":
+            log.stage([], [refused(1_000)], NOW_US)
+            log.purge("heart_rate", NOW_US, [2**70])
+            with pytest.raises(OverflowError):
+                log.commit()
+            log._purges.clear()
+        elif after == "an erasure":
+            log.forget_user("u7", (), log.head())
+            log.commit()
+        with steps_of(log) as steps:
+            log.stage([], [refused(1_001)], NOW_US)
+        assert 0 < sum(steps) < 1_000
+        log.commit()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_what_senders_hold_is_what_is_in_the_file_whatever_was_done(data: st.DataObject) -> None:
+    one = st.builds(
+        refused,
+        st.integers(0, 9),
+        st.sampled_from(["alice", "bob"]),
+        st.sampled_from(["watch", "phone"]),
+        st.sampled_from([0, KIB, 9 * KIB]),
+    )
+    with TemporaryDirectory() as folder, SqliteEventLog.open(Path(folder) / "events.db", quotas=QUOTAS) as log:
+        for _ in range(data.draw(st.integers(1, 8))):
+            if some := data.draw(st.lists(one, max_size=8)):
+                log.stage([], some, NOW_US)
+            deed = data.draw(st.sampled_from(["commit", "rollback", "discard", "purge", "forget", "fail"]))
+            if deed == "rollback":
+                log.rollback()
+            elif deed == "discard":
+                log.discard_rejected(data.draw(st.integers(1, 20)))
+            elif deed == "purge":
+                log.purge_rejected(data.draw(st.lists(st.integers(1, 30), max_size=9)), NOW_US + 1)
+            elif deed == "forget":
+                log.forget_user("alice", (), log.head())
+            elif deed == "fail":
+                log.purge_rejected([1, 2, 3], NOW_US + 1)
+                log.purge("heart_rate", NOW_US, [2**70])
+                with pytest.raises(OverflowError):
+                    log.commit()
+                log._purges.clear()
+            if deed != "rollback":
+                log.commit()
+            anew = Quarantine(log._connection, QUOTAS)
+            anew.load()
+            told = log._quarantine
+            assert (told._held, told._users, told._total) == (anew._held, anew._users, anew._total)
 
 
 def test_a_commit_of_refusals_writes_few_pages_however_many_there_are(tmp_path: Path) -> None:

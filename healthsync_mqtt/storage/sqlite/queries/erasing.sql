@@ -20,9 +20,6 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- name: supersede_no_more
 DELETE FROM superseded WHERE seq = ?
 
--- name: forget_refusals
-DELETE FROM quarantine WHERE user = ?
-
 -- name: forget_states
 DELETE FROM format_state WHERE user = ?
 

@@ -16,6 +16,9 @@ UPDATE quarantine SET due_us = ?, last_us = ? WHERE no = ?
 DELETE FROM quarantine WHERE no IN (SELECT value FROM json_each(:numbers)) AND coalesce(last_us, received_us) < :before
 AND coalesce(due_us > :spare, 1) RETURNING user, device, length(raw)
 
+-- name: forget_user
+DELETE FROM quarantine WHERE user = ? RETURNING user, device, length(raw)
+
 -- name: held
 SELECT user, device, sum(length(raw)) + count(*) * ? FROM quarantine GROUP BY user, device
 
