@@ -2,6 +2,7 @@
 
 import json
 import queue
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -9,6 +10,7 @@ import pytest
 
 from healthsync_mqtt.config.sections import LimitSettings
 from tests.integration.test_foreign_clients import LISTENERS, TOPIC, Setup, event, fresh_id, paho_client, setup
+from tests.support import languages
 from tests.support.patience import PATIENCE_S
 
 __all__ = ["setup"]
@@ -84,3 +86,24 @@ def test_paho(setup: Setup, listener: str, name: str) -> None:
         client.loop_stop()
     assert logins.qsize() == 1, "its connection was ended for it"
     judged(setup, receipts, ids, told, first)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("languages-queue")
+
+
+@pytest.mark.real_server
+@pytest.mark.parametrize("name", FIRST)
+@pytest.mark.parametrize("listener", LISTENERS)
+def test_mqtt_js(setup: Setup, built: Path, listener: str, name: str) -> None:
+    first, told = FIRST[name]
+    messages, ids = queued(first)
+    host, port = getattr(setup.service, listener)
+    asked = {
+        "protocol": listener, "host": host, "port": port, "ca_file": str(setup.service.ca_file), "receipts": RECEIPTS,
+        "device": setup.device, "queue": messages,
+    }  # fmt: skip
+    answer = languages.run("js-queue", asked, built)
+    assert answer["ended"] == 0, "its connection was ended for it"
+    judged(setup, answer["receipts"], ids, told, first)

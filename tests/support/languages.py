@@ -29,7 +29,9 @@ def run(name: str, asked: dict[str, Any], folder: Path) -> dict[str, Any]:
     """
     match name:
         case "js":
-            command = _js(folder)
+            command = ["node", str(_js(folder) / "client.mjs")]
+        case "js-queue":
+            command = ["node", str(_js(folder) / "queue.mjs")]
         case "go":
             command = _go(folder)
         case "c":
@@ -50,12 +52,12 @@ def _arguments(asked: dict[str, Any]) -> list[str]:
 
 
 @functools.cache
-def _js(folder: Path) -> list[str]:
+def _js(folder: Path) -> Path:
     _needs("npm", "node", package="nodejs npm")
     place = folder / "js"
     shutil.copytree(_HERE / "js", place)
     _make(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], place, "MQTT.js")
-    return ["node", str(place / "client.mjs")]
+    return place
 
 
 @functools.cache
