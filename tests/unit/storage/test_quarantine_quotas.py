@@ -16,9 +16,11 @@ from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.port import EventLog, LogReader, Quarantined
 from healthsync_mqtt.storage.quotas import ROW_COST, Quotas
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.move import SqliteMovingLog
 from healthsync_mqtt.storage.sqlite.quarantine import Quarantine
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.testing.log_items import NOW_US, rejected
+from tests.unit.storage.sealed import sealed_writer
 
 KIB = 1024
 QUOTAS = Quotas(device_bytes=8 * KIB, user_bytes=12 * KIB, total_bytes=20 * KIB, row_bytes=2 * KIB)
@@ -191,6 +193,32 @@ def test_staging_a_refusal_costs_the_same_however_many_there_are(tmp_path: Path,
         log.commit()
 
 
+def assert_sums_are_those_of_the_file(log: SqliteEventLog) -> None:
+    anew, told = Quarantine(log._connection, QUOTAS), log._quarantine
+    anew.load()
+    assert (told._held, told._users, told._total) == (anew._held, anew._users, anew._total)
+
+
+def test_what_is_sealed_later_and_what_another_log_had_counts_with_its_size(tmp_path: Path) -> None:
+    (tmp_path / "of").mkdir()
+    with SqliteEventLog.open(tmp_path / "of" / "events.db") as log:
+        log.stage([], [refused(1), refused(2, "bob", size=10)], NOW_US)
+        log.commit()
+        with SqliteLogReader.open(tmp_path / "of" / "events.db") as reader:
+            rows = reader.rejected(0, 9)
+    with SqliteMovingLog.open(tmp_path / "events.db") as log:
+        log.adopt_refusals(rows)
+        log.commit()
+        assert_sums_are_those_of_the_file(log)
+    with sealed_writer(tmp_path) as log:
+        before = log._quarantine._total
+        while log.seal_older(50):
+            log.commit()
+        log.commit()
+        assert log._quarantine._total > before
+        assert_sums_are_those_of_the_file(log)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_what_senders_hold_is_what_is_in_the_file_whatever_was_done(data: st.DataObject) -> None:
@@ -222,10 +250,7 @@ def test_what_senders_hold_is_what_is_in_the_file_whatever_was_done(data: st.Dat
                 log._purges.clear()
             if deed != "rollback":
                 log.commit()
-            anew = Quarantine(log._connection, QUOTAS)
-            anew.load()
-            told = log._quarantine
-            assert (told._held, told._users, told._total) == (anew._held, anew._users, anew._total)
+            assert_sums_are_those_of_the_file(log)
 
 
 def test_a_commit_of_refusals_writes_few_pages_however_many_there_are(tmp_path: Path) -> None:
