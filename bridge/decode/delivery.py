@@ -18,9 +18,10 @@ from bridge.decode.fold import PIECE, FormatFold
 from bridge.decode.guarded_types import named_in
 from bridge.decode.gzip_payload import MAGIC, beginning, inflate, says_it_unfolds_to
 from bridge.decode.read_event import has_ignored_value, only_type, read_envelope, read_event
-from bridge.decode.recover import NEAR, LostError, Part, TooManyError, batch_of, go_on, nests_deeper, take_apart
+from bridge.decode.recover import NEAR, LostError, Part, Parts, TooManyError, batch_of, go_on, nests_deeper, take_apart
 from healthsync_mqtt.formats.catalogue import OWN
 from healthsync_mqtt.formats.port import NOTHING_TOLD, AppMessage, Format, Told
+from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.event import Decoded, Event, Rejection
 from healthsync_mqtt.model.limits import DEFAULT, Limits
 from healthsync_mqtt.model.origin import Origin
@@ -42,6 +43,7 @@ MOST_PASSES = 6
 # More than any event can have (a night of 2,880 stages has 35,000).
 _MOST_QUOTES = 40_000
 _ENDLESS = RefusedError(Reason.TOO_LARGE, None, "more keys and texts than any event has")
+_FIELDS = frozenset({"batch", "events"})
 _LONGEST_ID = 128
 _BLANK = b" \t\r\n"
 _WRAPPED = 2
@@ -102,7 +104,7 @@ def _looked_through(decoded: Decoded, payload: bytes, pause: Callable[[], None],
     for place, each in enumerate(rejections):
         if form is not OWN and each.raw is payload:
             rejections[place] = each._replace(form=form.name)
-        elif each.type is None and each.raw:
+        elif each.type is None and each.guarded is None and each.raw:
             pause()
             rejections[place] = each._replace(guarded=named_in(each.raw, pause))
             cost += len(each.raw)
@@ -222,7 +224,9 @@ class _Decoding:
         refusal = _wrapper_refusal(list(value), value.get("batch"), self._limits)
         if refusal is None and not isinstance(value["events"], list):
             refusal = RefusedError(Reason.WRONG_TYPE, "events", "events must be array")
-        return self._together(batch, value["events"], value) if refusal is None else self._whole(refusal, batch)
+        if refusal is not None:
+            return self._whole(refusal, batch)
+        return self._together(batch, value["events"], value) if _FIELDS.issuperset(value) else self._apart()
 
     # -- everything was read at once
 
@@ -260,9 +264,7 @@ class _Decoding:
     def _number_refusal(self, total: int) -> RefusedError | None:
         if total == 0:
             return RefusedError(Reason.MALFORMED, None, "the delivery has no events")
-        if total > self._limits.max_events:
-            return self._too_many()
-        return None
+        return self._too_many() if total > self._limits.max_events else None
 
     def _too_many(self) -> RefusedError:
         return RefusedError(Reason.TOO_MANY, None, f"more than {self._limits.max_events} events")
@@ -290,19 +292,27 @@ class _Decoding:
     def _apart(self) -> Decoded:
         limits = self._limits
         self._cost += self._size
+        besides: list[Rejection] = []
         try:
             parts = take_apart(self._content, limits.max_depth, limits.max_events, self._pause)
         except TooManyError:
             return self._whole(self._too_many(), self._named_batch())
-        except LostError:
-            return self._lost()
+        except LostError as lost:
+            parts = lost.parts
+            if not parts.events:
+                return self._lost()
+            besides.append(self._rest(len(parts.events), lost.at))
         batch = None
         if parts.wrapper is not None:
             names = [name for name, _ in parts.wrapper]
             sent = _read_or_none(dict(parts.wrapper)["batch"].raw) if names.count("batch") == 1 else None
+            if besides and "batch" not in names and (sent := self._named_batch()) is not None:
+                names.append("batch")
             batch = batch_id(sent, limits)
             if refusal := _wrapper_refusal([*names, "events"], sent, limits):
                 return self._whole(refusal, batch)
+            if unknown := _unknown_field(names):
+                besides.append(self._unknown(len(parts.events) + len(besides), unknown, parts, whole=not besides))
         if refusal := self._number_refusal(len(parts.events)):
             return self._whole(refusal, batch)
         events: list[Event] = []
@@ -314,7 +324,29 @@ class _Decoding:
                 events.append(outcome)
             else:
                 rejections.append(outcome)
-        return Decoded(batch, events, rejections, len(parts.events), self._size, self._cost)
+        if besides:  # what is around an event may say of which type it is
+            rejections = [each if each.type else each._replace(guarded=GUARDED) for each in rejections]
+        total = len(parts.events) + len(besides)
+        return Decoded(batch, events, rejections + besides, total, self._size, self._cost)
+
+    def _rest(self, index: int, at: int) -> Rejection:
+        """What is said of what comes behind whole events and is not read: nothing of it is kept."""
+        rest = self._content[at:]
+        self._cost += len(rest)
+        if nests_deeper(rest, self._limits.max_depth + _WRAPPED, self._pause):
+            message = f"nested deeper than {self._limits.max_depth} levels"
+            return Rejection(index, None, Reason.TOO_DEEP, None, message, b"")
+        message = "what comes behind the last whole event is cut off or no JSON"
+        return Rejection(index, None, Reason.MALFORMED, None, message, b"")
+
+    def _unknown(self, index: int, refusal: RefusedError, parts: Parts, *, whole: bool) -> Rejection:
+        """What is said of a field that no batch has: its name, where no field names a guarded type; nothing is kept."""
+        guarded = GUARDED
+        if whole:
+            outside = b"\n".join(name.encode() + b"\n" + part.raw for name, part in parts.wrapper or ())
+            self._cost += len(outside)
+            guarded = named_in(outside, self._pause)
+        return Rejection(index, None, refusal.code, refusal.field, str(refusal), b"", guarded=guarded)
 
     def _one(self, index: int, part: Part) -> Event | Rejection:
         if part.deep:
@@ -383,19 +415,27 @@ class _Decoding:
 
 
 def _wrapper_refusal(names: list[str], batch: object, limits: Limits) -> RefusedError | None:
-    """What is wrong with the fields of a batch: their names in order, and the id that was sent."""
+    """Why all of a batch is refused for its fields: their names in order, and the id that was sent."""
     for name in names:
         if names.count(name) > 1:
             return RefusedError(Reason.REPEATED_KEY, printable(name), "a key of the batch is there twice")
-        if name not in {"batch", "events"}:
-            return RefusedError(Reason.UNKNOWN_FIELD, printable(name), f"{printable(name)} is no field of a batch")
+    if batch_id(batch, limits) is not None:
+        return None
+    if unknown := _unknown_field(names):
+        return unknown
     if "batch" not in names:
         return RefusedError(Reason.MISSING_FIELD, "batch", "batch is missing")
     if not isinstance(batch, str):
         return RefusedError(Reason.WRONG_TYPE, "batch", "batch must be text")
-    if batch_id(batch, limits) is None:
-        message = f"batch must be 1 to {limits.max_batch_id} characters without control characters"
-        return RefusedError(Reason.BAD_ID, "batch", message)
+    message = f"batch must be 1 to {limits.max_batch_id} characters without control characters"
+    return RefusedError(Reason.BAD_ID, "batch", message)
+
+
+def _unknown_field(names: list[str]) -> RefusedError | None:
+    """The first field of a batch that is none; its events are read all the same where the batch names itself."""
+    for name in names:
+        if name not in _FIELDS:
+            return RefusedError(Reason.UNKNOWN_FIELD, printable(name), f"{printable(name)} is no field of a batch")
     return None
 
 

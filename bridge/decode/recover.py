@@ -52,6 +52,9 @@ class Part(NamedTuple):
     deep: bool
 
 
+_NONE = Part(b"", deep=False)
+
+
 class Parts(NamedTuple):
     """``wrapper`` are the fields other than ``events`` of a batch (None without a wrapper); then each event."""
 
@@ -60,7 +63,13 @@ class Parts(NamedTuple):
 
 
 class LostError(Exception):
-    """Where one part ends and the next begins cannot be seen: brackets or texts do not close as they should."""
+    """Where one part ends and the next begins cannot be seen: brackets or texts do not close as they should.
+
+    ``parts`` are what was whole up to ``at``: the events, and each field whose name was seen, with its value or none.
+    """
+
+    parts = Parts(None, [])
+    at = 0
 
 
 class TooManyError(Exception):
@@ -72,7 +81,12 @@ def take_apart(payload: bytes, levels: int, most: int, pause: Callable[[], None]
 
     ``pause`` is called before each part, and now and then within one that nests too deep.
     """
-    return _Taking(payload, levels, most, pause).delivery()
+    taking = _Taking(payload, levels, most, pause)
+    try:
+        return taking.delivery()
+    except LostError as lost:
+        lost.parts, lost.at = taking.so_far()
+        raise
 
 
 def nests_deeper(payload: bytes, levels: int, pause: Callable[[], None] = go_on) -> bool:
@@ -126,6 +140,12 @@ class _Taking:
         self._most = most
         self._steps = MOST_STEPS
         self._at = 0
+        self._fields: list[tuple[str, Part]] | None = None
+        self._events: list[Part] = []
+
+    def so_far(self) -> tuple[Parts, int]:
+        """What is whole, and where the walk is; of a field that is not, the name alone."""
+        return Parts(self._fields, self._events), self._at
 
     def delivery(self) -> Parts:
         self._skip()
@@ -150,7 +170,7 @@ class _Taking:
         self._skip()
 
     def _array(self) -> list[Part]:
-        events: list[Part] = []
+        events = self._events
         self._expect(b"[")
         if self._next() == b"]":
             self._at += 1
@@ -165,7 +185,7 @@ class _Taking:
         raise TooManyError
 
     def _batch(self) -> Parts:
-        fields: list[tuple[str, Part]] = []
+        fields = self._fields = []
         events: list[Part] | None = None
         self._expect(b"{")
         while len(fields) <= self._most:
@@ -174,7 +194,8 @@ class _Taking:
             if key == "events" and events is None and self._next() == b"[":
                 events = self._array()
             else:
-                fields.append((key, self._part()))
+                fields.append((key, _NONE))
+                fields[-1] = (key, self._part())
             self._skip()
             if self._next() == b"}":
                 self._at += 1

@@ -23,7 +23,7 @@ class Reason(StrEnum):
     REPEATED_KEY = "repeated_key"
     #: A field that the event needs is absent.
     MISSING_FIELD = "missing_field"
-    #: A field that no event of this type has.
+    #: A field that no event of this type has, or that no batch has: what the batch holds is read all the same.
     UNKNOWN_FIELD = "unknown_field"
     #: A field holds another JSON type than it must.
     WRONG_TYPE = "wrong_type"

@@ -262,8 +262,6 @@ def test_texts_have_no_hidden_characters(bad, place):
         b'"text"',
         b"{",
         b"[",
-        b"[" + GOOD,
-        b"[" + GOOD + b",]",
         GOOD + b"x",
         GOOD + GOOD,
         GOOD + b"\x00",
@@ -295,7 +293,7 @@ def test_an_element_that_is_no_object(element):
         ({"batch": "b" * 65}, "bad_id", "batch"),
         ({"batch": "a\nb"}, "bad_id", "batch"),
         ({"batch": 5}, "wrong_type", "batch"),
-        ({"batch": "b", "more": 1}, "unknown_field", "more"),
+        ({"batch": "", "more": 1}, "unknown_field", "more"),
         ({"more": 1}, "unknown_field", "more"),
     ],
 )

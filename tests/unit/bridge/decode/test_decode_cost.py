@@ -25,7 +25,8 @@ pieces = st.sampled_from([
     GOOD, GOOD.replace(b"72", b"900"), GOOD.replace(b"72", b"NaN"), GOOD.replace(b"good", b"a\\x41"),
     GOOD.replace(b"72", b"072"), GOOD.replace(b"good", "ü\u202e".encode()), b'{"id":"a","id":"b"}',
     b"[[[[" * 8 + b"]]]]" * 8,
-    b"1", b'"text"', b"{}", b"[", b'"', GOOD.replace(b'"value"', b'"device":{"model":"\\u00e9"},"value"'),
+    b"1", b'"text"', b"{}", b"[", b'"', b'],"more":[', b'],"batch":["b"',
+    GOOD.replace(b'"value"', b'"device":{"model":"\\u00e9"},"value"'),
 ])  # fmt: skip
 
 
@@ -149,21 +150,74 @@ def test_a_bad_event_costs_its_neighbours_nothing(name: str, wrapper: bytes):
 
 
 @pytest.mark.parametrize("data", [
-    b'{"batch":"b","events":[%b,%b' % (GOOD, GOOD),
-    b'{"batch":"b","events":[%b "oops' % GOOD,
-    b'{"events":[%b "oops],"batch":"b"}' % GOOD,
+    b'{"batch":"b","events":["oops',
+    b'{"events":[{"oops],"batch":"b"}',
     b'{"batch":"b","events":[]}',
-    b'{"batch":"b","more":1,"events":[%b]}' % GOOD,
+    b'{"batch":"b","more":1,"events":[]}',
     b'{"batch":"b","events":{}}',
     b'{"batch":"b","events":[%b]}' % b",".join([GOOD] * 501),
     b'{"batch":"b","events":[%b]}' % (b" " * 1_048_576),
     b'{"batch":"b","events":[%b]}' % (b"[" * 100_000),
 ], ids=[
-    "cut", "open text", "open text, batch last", "empty", "more", "no list", "too many", "too large", "too deep",
+    "open text", "open text, batch last", "empty", "more", "no list", "too many", "too large", "too deep",
 ])  # fmt: skip
 def test_the_batch_id_is_told_whatever_is_wrong_with_the_rest(data: bytes):
     got = read(data)
     assert (got.batch, got.events, len(got.rejections)) == ("b", [], 1)
+
+
+BESIDE = {
+    "cut": (b'{"batch":"b","events":[%b,%b', "malformed", None),
+    "cut in an event": (b'{"batch":"b","events":[%b,%b,{"id":"c', "malformed", None),
+    "cut behind the events": (b'{"batch":"b","events":[%b,%b]', "malformed", None),
+    "cut in a field behind them": (b'{"batch":"b","events":[%b,%b],"batch_of', "malformed", None),
+    "an open text": (b'{"batch":"b","events":[%b,%b "oops', "malformed", None),
+    "an open text, batch last": (b'{"events":[%b,%b "oops],"batch":"b"}', "malformed", None),
+    "a comma too many": (b'{"batch":"b","events":[%b,%b,]}', "malformed", None),
+    "something behind it": (b'{"batch":"b","events":[%b,%b]}x', "malformed", None),
+    "levels that do not close": (b'{"batch":"b","events":[%b,%b,' + b"[" * 70_000, "too_deep", None),
+    "a field too many": (b'{"batch":"b","events":[%b,%b],"more":1}', "unknown_field", "more"),
+    "a field too many before": (b'{"more":[{"id":1}],"batch":"b","events":[%b,%b]}', "unknown_field", "more"),
+    "two too many": (b'{"batch":"b","more":NaN,"most":1,"events":[%b,%b]}', "unknown_field", "more"),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+@pytest.mark.parametrize("packed", [bytes, lambda data: gzip.compress(data, 0)], ids=["plain", "gzip"])
+def test_what_is_wrong_around_events_costs_them_nothing(name: str, packed: Callable[[bytes], bytes]) -> None:
+    made, reason, field = BESIDE[name]
+    data = made % (GOOD, GOOD.replace(b"good", b"too"))
+    got = read(packed(data))
+    assert got.batch == "b"
+    assert [(each.index, each.id) for each in got.events] == [(0, "good"), (1, "too")]
+    assert [(each.index, each.id, each.reason.value, each.field, each.raw) for each in got.rejections] == [
+        (2, None, reason, field, b"")
+    ]
+    assert got.cost <= MOST_PASSES * len(data)
+
+
+def test_of_a_batch_that_is_cut_and_has_a_field_too_many_both_are_told() -> None:
+    got = read(b'{"batch":"b","more":1,"events":[%b,{},%b,{' % (GOOD, GOOD))
+    assert [each.index for each in got.events] == [0, 2]
+    told = [(each.index, each.reason.value, each.raw) for each in got.rejections]
+    assert told == [(1, "missing_field", b"{}"), (3, "malformed", b""), (4, "unknown_field", b"")]
+
+
+@pytest.mark.parametrize("made", [
+    b'{"batch":"b","batch":"b","events":[%b', b'{"batch":"b","events":[%b],"events":[%b',
+    b'{"batch":"b","events":[%b],"more":1,"batch":"c"}', b'{"batch":"b","events":[%b],"batch":',
+])  # fmt: skip
+def test_a_batch_that_names_a_key_twice_is_refused_whole_though_it_is_cut(made: bytes) -> None:
+    data = made.replace(b"%b", GOOD)
+    got = read(data)
+    assert (got.events, [each.reason for each in got.rejections]) == ([], [Reason.REPEATED_KEY])
+
+
+def test_an_object_that_does_not_name_itself_a_batch_is_refused_whole() -> None:
+    """It may be an event with a field that it does not have, of any type."""
+    for data in (b'{"id":"a","type":"hr","events":[%b]}' % GOOD, b'{"id":"a","type":"hr","events":[%b,' % GOOD):
+        got = read(data)
+        assert (got.events, [each.raw for each in got.rejections]) == ([], [data])
 
 
 LONG = b'{"batch":"b","events":[%b]}' % b",".join([GOOD] * 20_000)

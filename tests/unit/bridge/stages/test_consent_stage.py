@@ -172,10 +172,39 @@ def test_bytes_are_kept_only_where_they_hold_nothing_but_a_type_that_is_agreed_t
     for payload in (SMUGGLED[name], f"[{SMUGGLED[name]}]", f'{{"batch":"b","events":[{SMUGGLED[name]}]}}'):
         found = screened(payload, gate)
         assert CANARY not in repr(found)
-        assert all(rejection.raw == b"" for rejection in found.rejections)
+        kept = {rejection.index for rejection in found.rejections if rejection.raw}
+        assert all(rejection.raw == b'{"type":"hr"}' for rejection in found.rejections if rejection.index in kept)
         assert found.rejections
-        whole = decode(payload.encode(), ORIGIN, NOW_US).rejections
-        assert [rejection.omitted for rejection in found.rejections] == [omitted(one.raw) for one in whole]
+        whole = decode(payload.encode(), ORIGIN, NOW_US)
+        sent = {one.index: omitted(one.raw) if one.raw else None for one in whole.rejections}
+        sent |= dict.fromkeys([*kept, *(one.index for one in whole.events)], None)
+        assert {rejection.index: rejection.omitted for rejection in found.rejections} == sent
+
+
+AROUND = {
+    "a type before": f'{{"batch":"b","type":"menstruation","events":[{heart_rate("a", "60")},{{"value":{CANARY}}}]}}',
+    "a type behind": f'{{"batch":"b","events":[{heart_rate("a", "60")},{{"value":{CANARY}}}],"type":"menstruation"}}',
+    "a type behind, cut": f'{{"batch":"b","events":[{heart_rate("a", "60")},{{"value":{CANARY}}}],"type":"menstruat',
+    "a value behind": f'{{"batch":"b","events":[{heart_rate("a", "60")}],"x{CANARY}":1,"type":"menstruation"}}',
+    "a value behind, cut": f'{{"batch":"b","events":[{heart_rate("a", "60")}],"x{CANARY}":1,"type":"menstr',
+    "a sound event behind": f'[{heart_rate("a", "60")},{{"value":{CANARY}}},{{"type":"menstruation"',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AROUND)
+def test_what_is_around_events_may_say_of_which_type_they_are(name: str) -> None:
+    """The good ones are stored; of the bad ones nothing is kept, though nothing in them names a type."""
+    found = screened(AROUND[name], agreeing("alice"))
+    assert [event.id for event in found.events] == ["a"]
+    assert found.rejections
+    assert CANARY not in repr(found)
+    assert all(rejection.raw == b"" for rejection in found.rejections)
+
+
+def test_a_field_that_no_batch_has_is_told_by_its_name() -> None:
+    found = screened(f'{{"batch":"b","events":[{heart_rate("a")}],"more":1}}', agreeing("alice"))
+    assert [event.id for event in found.events] == ["a"]
+    assert [(each.index, each.reason, each.field) for each in found.rejections] == [(1, Reason.UNKNOWN_FIELD, "more")]
 
 
 def test_bytes_of_a_type_that_is_agreed_to_are_kept() -> None:
