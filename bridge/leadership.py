@@ -28,6 +28,8 @@ log = get_logger("bridge")
 Job = Callable[[], Coroutine[Any, Any, None]]
 """A task that may be begun again; it runs for ever."""
 
+SHOWN: Final = ("received", "stored", "duplicate", "rejected", "failed")
+"""What an installation that shares its log sees of each bridge, beside its connections."""
 _TASK: Final = "election"
 
 
@@ -44,7 +46,7 @@ class Leadership:
         self._leading: Mapping[str, Job] = {}
         self._shipping: Mapping[str, Job] = {}
         #: What the installation is to see of this bridge; replaced, never changed.
-        self.figures: Mapping[str, int] = {}
+        self.figures: Mapping[str, int] = dict.fromkeys((*SHOWN, "connections"), 0)
         #: Whether the jobs of who leads run here now.
         self.leads = False
         #: Whether those of who ships do.

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Literal, Protocol
 
 from bridge.decode.delivery import Limits
 from bridge.decoder.process import ReaderProcess
@@ -36,7 +36,7 @@ from bridge.jobs.old_refusals import LOOK_S as OLD_REFUSALS_S
 from bridge.jobs.old_refusals import OldRefusals
 from bridge.jobs.presence import Announcer, Presence
 from bridge.jobs.release import Release
-from bridge.leadership import Job, Leadership, standing_for_election
+from bridge.leadership import SHOWN, Job, Leadership, standing_for_election
 from bridge.pipeline import Pipeline
 from bridge.ports import Commit, CommitObserver, Outlet, Shelf
 from bridge.reload import changes
@@ -54,8 +54,6 @@ _COMMIT_S = 1.0
 _KEEP_S = 0.3
 """Seconds that a clean stop gives what is in, and then the cursors."""
 _TICK_S = 1.0
-_SHOWN: Final = ("received", "stored", "duplicate", "rejected", "failed")
-"""What an installation that shares its log sees of each bridge."""
 _HELD_S = 5.0
 
 
@@ -465,7 +463,7 @@ class Service:
     async def _positions(self) -> None:
         self.counters.tick(time.monotonic())
         if self.ground.settings.storage.shared:
-            figures = {name: getattr(self.counters, name) for name in _SHOWN}
+            figures = {name: getattr(self.counters, name) for name in SHOWN}
             self.leadership.figures = figures | {"connections": self.serving.report().connections}
         if self.leadership.leads:  # else these are places where this bridge once was
             self.edge.follower.keep()

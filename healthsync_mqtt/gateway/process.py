@@ -54,7 +54,7 @@ async def serve(
     HealthSyncError when a part of it has failed: whoever keeps this process starts another one.
     """
     crowd = Crowd(settings.gateway)
-    figures: Mapping[str, int] = {}
+    figures: Mapping[str, int] = dict.fromkeys(_SHOWN, 0)
     async with House.open(settings, broker) as house, _seen(settings, house.name, lambda: figures):
         tls = None if house.tls is None else house.tls.context(Demand.off)
         server = HttpServer(house.application(), crowd, tls=tls, begun=begun, unread=unread)
