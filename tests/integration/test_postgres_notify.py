@@ -1,6 +1,6 @@
 """What is told by NOTIFY, seen by itself: whoever asks now and then does so once an hour here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
@@ -23,6 +23,22 @@ HOUR_S = 3600.0
 _NUMBERS = count(1)
 
 
+@pytest.fixture
+def place(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> ServerPlace:
+    """An empty registry, of which whoever reads it asks once an hour."""
+    monkeypatch.setattr(tables, "_ASK_S", HOUR_S)
+    return ServerPlace(server.url, schema=f"told_{next(_NUMBERS)}")
+
+
+@pytest.fixture
+def both(place: ServerPlace) -> Iterator[tuple[Registry, Registry]]:
+    """Two who have it open; alice and her watch are in it."""
+    with Registry(PostgresTables.open(place)) as one, Registry(PostgresTables.open(place)) as other:
+        one.add_user("alice", "all", NOW_US)
+        one.add_device("alice", "watch", NOW_US)
+        yield one, other
+
+
 def devices(registry: Registry) -> list[Callable[[], object]]:
     """What a bridge, a gateway or a hook has to hear of at once, each after the other."""
     revocation = registry.revocation
@@ -38,32 +54,26 @@ def devices(registry: Registry) -> list[Callable[[], object]]:
     ]
 
 
-def test_each_revocation_is_told_by_the_server(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_ASK_S", HOUR_S)
-    place = ServerPlace(server.url, schema=f"told_{next(_NUMBERS)}")
-    with Registry(PostgresTables.open(place)) as one, Registry(PostgresTables.open(place)) as other:
-        one.add_user("alice", "all", NOW_US)
-        one.add_device("alice", "watch", NOW_US)
+def test_each_revocation_is_told_by_the_server(both: tuple[Registry, Registry]) -> None:
+    one, other = both
+    before = other.generation()
+    assert other.generation() == before, "it listens, and was told of nothing"
+    for change in devices(one):
+        change()
+        wait_until(lambda before=before: other.generation() != before, f"told of {change}")  # type: ignore[misc]
         before = other.generation()
-        assert other.generation() == before, "it listens, and was told of nothing"
-        for change in devices(one):
-            change()
-            wait_until(lambda before=before: other.generation() != before, f"told of {change}")  # type: ignore[misc]
-            before = other.generation()
 
 
-def test_what_nobody_has_to_hear_of_is_not_told(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_nobody_has_to_hear_of_is_not_told(
+    server: Postgres, place: ServerPlace, both: tuple[Registry, Registry]
+) -> None:
     """The other way round: with the asking this slow, a generation that moves was told of."""
-    monkeypatch.setattr(tables, "_ASK_S", HOUR_S)
-    place = ServerPlace(server.url, schema=f"told_{next(_NUMBERS)}")
-    with Registry(PostgresTables.open(place)) as one, Registry(PostgresTables.open(place)) as other:
-        one.add_user("alice", "all", NOW_US)
-        one.add_device("alice", "watch", NOW_US)
-        before = other.generation()
-        server.execute(f"UPDATE {place.schema}.generation SET value = value + 1")
-        assert other.generation() == before, "nobody told it, and it does not ask"
-        one.remove_device("alice", "watch", NOW_US)
-        wait_until(lambda: other.generation() >= before + 2, "told")
+    one, other = both
+    before = other.generation()
+    server.execute(f"UPDATE {place.schema}.generation SET value = value + 1")
+    assert other.generation() == before, "nobody told it, and it does not ask"
+    one.remove_device("alice", "watch", NOW_US)
+    wait_until(lambda: other.generation() >= before + 2, "told")
 
 
 def test_who_leads_is_told_of_each_commit(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -278,12 +278,6 @@ class CutAtCommit(_PassedOn):
         super().__init__(connection)
         self._instead = instead
 
-    def lose(self, place: ServerPlace, last: int) -> None:
-        """Be as a standby that takes over without the newest rows: the log ends with the row ``last``."""
-        for table in ("log", "identity"):
-            self.execute(f"DELETE FROM {place.schema}.{table} WHERE seq > {last}")
-        self.execute(f"UPDATE {place.schema}.head SET seq = {last}, counted = least(counted, {last})")
-
     def execute(self, statement: bytes, *more: Any) -> Any:
         if statement != b"COMMIT":
             return self._connection.execute(statement, *more)
@@ -298,12 +292,6 @@ class EndsAfterCommit(_PassedOn):
     def __init__(self, connection: Any, then: Callable[[], object]) -> None:
         super().__init__(connection)
         self._then = then
-
-    def lose(self, place: ServerPlace, last: int) -> None:
-        """Be as a standby that takes over without the newest rows: the log ends with the row ``last``."""
-        for table in ("log", "identity"):
-            self.execute(f"DELETE FROM {place.schema}.{table} WHERE seq > {last}")
-        self.execute(f"UPDATE {place.schema}.head SET seq = {last}, counted = least(counted, {last})")
 
     def execute(self, statement: bytes, *more: Any) -> Any:
         answer = self._connection.execute(statement, *more)
