@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from healthsync_mqtt import __version__
 from healthsync_mqtt.backup import inventory
-from healthsync_mqtt.backup.erasures import carry_ledger, erased_in, forgotten_in
+from healthsync_mqtt.backup.erasures import carry_ledger, erasures_in
 from healthsync_mqtt.backup.inventory import Found
 from healthsync_mqtt.backup.manifest import BackupSet, DamagedBackupError, FileKind, KeptFile, LogPlace
 from healthsync_mqtt.backup.place import BackupDirectory, digest_of
@@ -127,10 +127,10 @@ def make_backup(
         raise NotFoundError(f"{data} is no data directory", hint="name it: --data DIR")
     with directory.alone(), SpareTime() as spare:
         for tries_left in reversed(range(_TRIES)):
-            known, forgotten = erased_in(data), forgotten_in(data)
+            known = erasures_in(data)
             reading = _Gathering(directory, spare)
             reading.everything(data, topics_file)
-            if tries_left and forgotten_in(data) != forgotten:
+            if tries_left and erasures_in(data).forgotten != known.forgotten:
                 # Some files are of before a person was erased, and the registry of after it, which could not tell whose
                 # they are. What only this reading had is no set's.
                 with contextlib.suppress(DamagedBackupError):
@@ -149,7 +149,7 @@ def make_backup(
                 made_us=now_us,
                 program=__version__,
                 log=reading.log,
-                erased=known,
+                erased=known.done,
                 files=files,
             ))  # fmt: skip
             directory.add_set(made)

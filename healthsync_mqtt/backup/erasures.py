@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.identity import erasure_ledger
@@ -14,17 +14,19 @@ from healthsync_mqtt.storage.opening import open_reader
 LEDGER: Final = "erasures.jsonl"
 
 
-def erased_in(data: Path) -> tuple[str, ...]:
-    """The erasures that are complete in a data directory."""
-    with Registry.open(DataPaths(root=data).registry_db) as registry:
-        return registry.erasures.done()
+class KnownErasures(NamedTuple):
+    """Erasures by id: those that are complete in a data directory, and those whose name its registry has no more."""
+
+    done: tuple[str, ...]
+    forgotten: frozenset[str]
 
 
-def forgotten_in(data: Path) -> frozenset[str]:
-    """The erasures after which the registry of a data directory has no name any more; they may not be complete."""
+def erasures_in(data: Path) -> KnownErasures:
+    """Those that a data directory knows now."""
     with Registry.open(DataPaths(root=data).registry_db) as registry:
-        named_no_more = (each.id for each in registry.erasures.open() if each.user_id is None)
-        return frozenset((*registry.erasures.done(), *named_no_more))
+        done = registry.erasures.done()
+        nameless = (each.id for each in registry.erasures.open() if each.user_id is None)
+        return KnownErasures(done, frozenset((*done, *nameless)))
 
 
 def carry_ledger(data: Path, place: Path) -> None:
@@ -38,18 +40,18 @@ def ledger_of(place: Path, others: Sequence[Path]) -> list[LedgerEntry]:
     return list({each.id: each for file in (*files, *others) for each in erasure_ledger.read(file)}.values())
 
 
-def begin_again(data: Path, named: Iterable[str], entries: Sequence[LedgerEntry], now_us: int) -> int:
+def begin_again(
+    data: Path, registry: Registry, named: Iterable[str], entries: Sequence[LedgerEntry], now_us: int
+) -> int:
     """Begin the erasures of whom a directory that was put back has, and those that were under way when it was read.
 
-    ``named``: whom other files than the log and the registry name. How many people that are; the start does them first.
+    ``registry`` is the directory's; ``named``: whom other files than that and the log name. How many people that are;
+    the start does them first.
     """
     paths = DataPaths(root=data)
     erasure_ledger.add(paths.erasures, entries)
-    in_files: set[str] = set()
-    if entries:
-        in_files |= set(named)
-        if paths.events_db.exists():
-            with open_reader(data) as reader:
-                in_files |= set(reader.users())
-    with Registry.open(paths.registry_db) as registry:
-        return recall(registry, in_files, entries, now_us, restored=True)
+    in_files = set(named)
+    if entries and paths.events_db.exists():
+        with open_reader(data) as reader:
+            in_files.update(reader.users())
+    return recall(registry, in_files, entries, now_us, restored=True)

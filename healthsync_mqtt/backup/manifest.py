@@ -60,7 +60,7 @@ class LogPlace:
 class BackupSet:
     """One consistent set. ``mac`` is made with a key of the installation; empty where that was not to be had.
 
-    ``erased`` are the erasures that were complete before the first file was read.
+    ``erased`` are the erasures that were complete before the first file was read. No restore goes by them any more.
     """
 
     id: str

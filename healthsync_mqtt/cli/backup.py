@@ -147,8 +147,8 @@ def restore(
         finish(staging)
         with DataDirectory(staging).registry() as registry:
             ask_again(staging, registry.erasures.errands())
-        named = users_with_keys(staging) | named_in(staging)
-        people = begin_again(staging, named, entries, now_us())
+            named = users_with_keys(staging) | named_in(staging) if entries else ()
+            people = begin_again(staging, registry, named, entries, now_us())
 
     put_back(source, kept, target, keys=None if keys is None else read_keys(keys), finish=end)
     shown = _described(kept) | {"data": str(target), "keys": keys is not None, "to_erase": people}

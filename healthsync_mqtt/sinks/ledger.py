@@ -68,7 +68,7 @@ class SinkLedger:
     @classmethod
     def open(cls, path: Path, *, budget: int = 200) -> Self:
         """Open or create, mode 0600. ``budget`` is how many series one user may have."""
-        return cls(Database.open(path, "ledger", "the sink's ledger"), budget)
+        return cls(ledger_database(path), budget)
 
     def close(self) -> None:
         """Close the file."""
@@ -277,3 +277,8 @@ class SinkLedger:
         rows = self._database.rows("state")
         state: dict[str, Any] = json.loads(rows[0][0]) if rows else {}
         return state
+
+
+def ledger_database(path: Path) -> Database:
+    """The file of a ledger, opened or made; what it remembers of points is not read yet, which may need keys."""
+    return Database.open(path, "ledger", "the sink's ledger")

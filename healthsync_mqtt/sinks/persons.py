@@ -7,7 +7,7 @@ from typing import Final
 
 from healthsync_mqtt.model.erasure import Errand
 from healthsync_mqtt.sinks.config import Sinks
-from healthsync_mqtt.sinks.database import Database
+from healthsync_mqtt.sinks.ledger import ledger_database
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms
 
 PLACE: Final = "sink:"
@@ -22,7 +22,7 @@ def named_in(data: Path) -> set[str]:
         with closing(Pseudonyms.open(sinks.pseudonyms)) as salts:
             named |= salts.names().salts.keys()
     for path in _ledgers(sinks):
-        with closing(_opened(path)) as ledger:
+        with closing(ledger_database(path)) as ledger:
             named |= {user for (user,) in ledger.rows("users")}
     return named
 
@@ -34,13 +34,9 @@ def ask_again(data: Path, errands: Iterable[Errand]) -> None:
     for errand in errands:
         path = sinks.ledger(errand.place.removeprefix(PLACE))
         if errand.place.startswith(PLACE) and path in ledgers:
-            with closing(_opened(path)) as ledger:
+            with closing(ledger_database(path)) as ledger:
                 ledger.write("ask_erasure", [(errand.subject,)])
 
 
 def _ledgers(sinks: Sinks) -> list[Path]:
     return [path for name in sinks.names() if (path := sinks.ledger(name)).exists()]
-
-
-def _opened(path: Path) -> Database:
-    return Database.open(path, "ledger", "the sink's ledger")
